@@ -1,0 +1,1 @@
+"""The contract: what travels over Kafka. Imports pydantic and the standard library only."""

@@ -1,0 +1,1 @@
+"""The running system: consumes, batches, infers, caches, decides, publishes. The only package that does I/O."""
