@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from models.clinical.charting import chart_units
 from models.clinical.tables import load_table
-from models.clinical.truth import Bools, Truth
+from models.clinical.truth import TRUE, Bools, Truth
 
 SUB_SCORES: Final = (
     "respiration_rate", "spo2", "systolic_bp", "pulse", "temperature", "consciousness", "air_or_oxygen",
@@ -163,4 +163,5 @@ def risk_band(score: News2) -> npt.NDArray[np.int8]:
     `applicable` first.
     """
     band = (score.low >= 5).astype(np.int8) * 2 + (score.low >= 7)
-    return np.maximum(band, (score.single_three == 2).astype(np.int8))
+    band[(score.low < 5) & (score.single_three == TRUE)] = RISK_BANDS.index("low-medium")
+    return band

@@ -30,7 +30,7 @@ ENUMERATIONS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """ "`variable` lies in [first, last]", or with `negated` that it does not; bounds are float32 values."""
+    """The claim that `variable` lies in [first, last], or with `negated` that it does not; both bounds are float32."""
 
     variable: str
     first: float

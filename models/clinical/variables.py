@@ -48,7 +48,8 @@ FLAG_VARIABLES: Final = tuple(_ELSEWHERE.get(flag, f"flag.{flag}") for flag in F
 _SINGLE: Final = (
     "img.cxr_age_h", "img.p_pneumothorax", "input.conflict", "input.plausibility", "input.stale_minutes",
     "lab.core_age_h", "map", "med.antibiotic_given_h", "model.abstained", "model.risk_band", "news2.any_single_3",
-    "news2.at_least", "news2.missing_count", "news2.sub.spo2", "news2.total", "qsofa.total", "shock_index", "spo2_scale",
+    "news2.at_least", "news2.missing_count", "news2.sub.spo2", "news2.total", "qsofa.total", "shock_index",
+    "spo2_scale",
 )  # fmt: skip
 NAMES: Final = (*CHARTED, *_PLAIN, *FLAG_VARIABLES, *_SINGLE)
 """All variables that `build_variables` gives."""
@@ -106,14 +107,16 @@ def _newest_ms(values: Floats, last_ms: Times, columns: list[int]) -> tuple[Time
     """Time of the newest known value of `columns`, and whether there is one."""
     known = ~np.isnan(values[:, columns])
     times = np.where(known, last_ms[:, columns], np.iinfo(np.int64).min)
-    return times.max(axis=1), known.any(axis=1)
+    newest: Times = times.max(axis=1)
+    return newest, np.any(known, axis=1)
 
 
 def _set_ages(variables: Variables, values: Floats, last_ms: Times, as_of_ms: Times, cxr_ms: Times) -> None:
     """How long ago things were observed, given or done; never below zero."""
 
     def age(since_ms: Times, unit_ms: float) -> Floats:
-        return (np.maximum(as_of_ms - since_ms, 0) / unit_ms).astype(np.float32)
+        ages: Floats = (np.maximum(as_of_ms - since_ms, 0) / unit_ms).astype(np.float32)
+        return ages
 
     newest, known = _newest_ms(values, last_ms, list(range(len(CHARTED))))
     variables.set("input.stale_minutes", age(np.where(known, newest, as_of_ms), _MS_PER_MINUTE), known)
