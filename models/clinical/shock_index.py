@@ -37,6 +37,6 @@ def shock_index(values: Floats, last_ms: Times, applicable: Bools) -> Floats:
     pulse, systolic = chart[_PULSE], chart[_SYSTOLIC]
     together = np.abs(last_ms[:, _PULSE] - last_ms[:, _SYSTOLIC]) <= SAME_SET_MS
     usable = applicable & together & (systolic > 0) & (pulse >= 0)
-    index = np.full_like(pulse, np.nan)
+    index: Floats = np.full_like(pulse, np.nan)
     np.divide(pulse, systolic, out=index, where=usable)
     return index
