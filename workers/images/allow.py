@@ -2,8 +2,8 @@
 
 An event may come from anyone who can write to a topic, so its `uri` must not become a way to read the worker's
 files or to reach services inside the hospital (server-side request forgery). Allowed is what an operator listed and
-nothing else: folders for file:, exact host names for http(s):, buckets for s3:. A host is allowed on the default port of the
-scheme only, unless listed as HOST:PORT. Redirects are refused where they would be followed, in `workers.images.source`.
+nothing else: folders for file:, exact host names for http(s):, buckets for s3:. A host is allowed on the default port
+of the scheme only, unless listed as HOST:PORT. Redirects are refused by `workers.images.source`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class AllowList:
         if wrong:
             raise ValueError(f"image_hosts: write HOST, HOST:PORT or s3://BUCKET, not {', '.join(map(repr, wrong))}")
 
-    def http(self, uri: str) -> str:
-        """The address to ask, written as the HTTP client will read it.
+    def http(self, uri: str) -> URL:
+        """The address to ask, parsed as the HTTP client will read it.
 
         Raises:
             ImageError: `image_forbidden`.
@@ -53,7 +53,7 @@ class AllowList:
         named = host.lower() if url.is_default_port() else f"{host.lower()}:{url.port}"
         if named not in self._hosts:
             raise ImageError("image_forbidden")
-        return str(url.with_fragment(None))
+        return url.with_fragment(None)
 
     def s3(self, uri: str) -> str:
         """BUCKET/KEY.
@@ -85,14 +85,14 @@ class AllowList:
             raise ImageError("image_forbidden")
         try:
             real = path.resolve()
-            for root in self._roots:
-                if real.is_relative_to(root.resolve()):
-                    return real
+            root = next((root for root in self._roots if real.is_relative_to(root.resolve())), None)
         except (OSError, RuntimeError):  # a loop of links
             raise ImageError("image_forbidden") from None
-        if any(path.is_relative_to(root) and not root.is_dir() for root in self._roots):
+        if root is None:
+            raise ImageError("image_forbidden")
+        if not root.is_dir():
             raise ImageError("image_source_down")
-        raise ImageError("image_forbidden")
+        return real
 
 
 def scheme_of(uri: str) -> str:
@@ -108,7 +108,7 @@ def scheme_of(uri: str) -> str:
 
 
 def _parsed(uri: str) -> URL:
-    """With the parser of the HTTP client itself: two parsers that disagree on the host are how such lists are evaded."""
+    """With the HTTP client's own parser: two parsers that disagree on the host are how such lists are evaded."""
     try:
         url = URL(uri)
         _ = url.port  # a port out of range shows only here

@@ -1,26 +1,26 @@
 """Gets the bytes of an image that a claim check names, from allowed places, within limits, proved by their hash.
 
-file: is read directly, so that links can't be swapped under it; http(s): and s3: go through fsspec. Whatever goes wrong is an
-`ImageError` with a reason and no text of the claim. Which of them is retryable (`image_source_down`) decides whether
-the breaker around this source counts a failure; this module neither retries nor waits.
+file: and http(s): are read directly, because no link and no redirect may be followed once the allow-list has answered
+(fsspec 2026.9 drops `allow_redirects` on the way to its asynchronous file); s3: goes through fsspec. Whatever goes
+wrong is an `ImageError` with a reason and no text of the claim. A retryable one (`image_source_down`) is for the
+breaker around this source to count; this module neither retries nor waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import importlib.util
 import os
 import stat
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 import aiohttp
-from fsspec.implementations.http import HTTPFileSystem
+from yarl import URL
 
 from workers.images.allow import AllowList, scheme_of
 from workers.images.errors import ImageError
@@ -44,7 +44,11 @@ class Claim(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """Length of the object."""
+        """Length of the object, >= 0."""
+
+
+class _Readable(Protocol):
+    async def read(self, n: int, /) -> bytes: ...
 
 
 class ImageSource:
@@ -66,7 +70,7 @@ class ImageSource:
         self._max_bytes = settings.image_max_bytes
         self._timeout_s = settings.image_timeout_s
         self._threads = ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="image-file")
-        self._http: HTTPFileSystem | None = None
+        self._http: aiohttp.ClientSession | None = None
         self._s3: Any = None
 
     async def fetch(self, claim: Claim) -> bytes:
@@ -79,8 +83,8 @@ class ImageSource:
         if claim.size_bytes > self._max_bytes:
             raise ImageError("image_too_large")
         try:
-            async with asyncio.timeout(self._timeout_s), aclosing(self._chunks(claim)) as chunks:
-                data = await self._collect(chunks, claim.size_bytes)
+            async with asyncio.timeout(self._timeout_s):
+                data = await self._read(claim)
         except ImageError:
             raise
         except FileNotFoundError:
@@ -95,9 +99,10 @@ class ImageSource:
 
     async def close(self) -> None:
         """Closes connections."""
-        for filesystem in (self._http, self._s3):
-            if filesystem is not None:
-                await (await filesystem.set_session()).close()
+        if self._http is not None:
+            await self._http.close()
+        if self._s3 is not None:
+            await (await self._s3.set_session()).close()
         self._http = self._s3 = None
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -109,81 +114,61 @@ class ImageSource:
     ) -> None:
         await self.close()
 
-    async def _collect(self, chunks: AsyncIterator[bytes], size_bytes: int) -> bytes:
-        """All chunks, as long as they are within the limit and the claim."""
-        data = bytearray()
-        async for chunk in chunks:
-            data += chunk
-            if len(data) > self._max_bytes:
-                raise ImageError("image_too_large")
-            if len(data) > size_bytes:
-                raise ImageError("image_hash_mismatch")
-        return bytes(data)
-
-    async def _chunks(self, claim: Claim) -> AsyncIterator[bytes]:
-        """The object at its place, piece by piece."""
+    async def _read(self, claim: Claim) -> bytes:
+        """The object at its place, at most one byte more than it may be."""
         scheme = scheme_of(claim.uri)
         if scheme == "file":
             run = asyncio.get_running_loop().run_in_executor
             path = await run(self._threads, self._allowed.file, claim.uri)
-            yield await run(self._threads, _read_file, path, min(self._max_bytes, claim.size_bytes) + 1)
-        elif scheme in {"http", "https"}:
-            async for chunk in self._http_chunks(self._allowed.http(claim.uri), claim.size_bytes):
-                yield chunk
-        elif scheme == "s3":
-            async for chunk in self._s3_chunks(self._allowed.s3(claim.uri), claim.size_bytes):
-                yield chunk
-        else:
-            raise ImageError("image_forbidden")
+            return await run(self._threads, _read_file, path, claim.size_bytes + 1)
+        if scheme in {"http", "https"}:
+            return await self._read_http(self._allowed.http(claim.uri), claim)
+        if scheme == "s3":
+            return await self._read_s3(self._allowed.s3(claim.uri), claim)
+        raise ImageError("image_forbidden")
 
-    async def _http_chunks(self, url: str, size_bytes: int) -> AsyncIterator[bytes]:
+    async def _read_http(self, url: URL, claim: Claim) -> bytes:
         if self._http is None:
-            self._http = HTTPFileSystem(
-                asynchronous=True, encoded=True, get_client=_client, skip_instance_cache=True, use_listings_cache=False
-            )
-        # Given a size, fsspec spares the HEAD request. Redirects are answers here, not followed: see _check_status.
-        stream = await self._http.open_async(url, size=size_bytes, allow_redirects=False)
-        async for chunk in _stream(stream):
-            yield chunk
+            self._http = _client()
+        async with self._http.get(url, allow_redirects=False) as response:
+            _check_status(response.status)
+            return await _collect(response.content, claim.size_bytes)
 
-    async def _s3_chunks(self, path: str, size_bytes: int) -> AsyncIterator[bytes]:
-        import s3fs
-        from botocore.exceptions import BotoCoreError, ClientError
-
+    async def _read_s3(self, path: str, claim: Claim) -> bytes:
+        s3fs, errors = importlib.import_module("s3fs"), importlib.import_module("botocore.exceptions")
         try:
             if self._s3 is None:
                 self._s3 = s3fs.S3FileSystem(asynchronous=True, skip_instance_cache=True, use_listings_cache=False)
                 await self._s3.set_session()
-            stream = await self._s3.open_async(path, "rb", size=size_bytes)
-            async for chunk in _stream(stream):
-                yield chunk
-        except (BotoCoreError, ClientError):  # what s3fs does not turn into FileNotFoundError or PermissionError
+            stream = await self._s3.open_async(path, "rb")
+            try:
+                return await _collect(stream, claim.size_bytes)
+            finally:
+                await stream.close()
+        except (errors.BotoCoreError, errors.ClientError):  # what s3fs does not turn into an OSError
             raise ImageError("image_source_down") from None
 
 
-async def _stream(stream: Any) -> AsyncIterator[bytes]:
-    """An fsspec asynchronous file, piece by piece, closed afterwards."""
-    try:
-        while chunk := await stream.read(_CHUNK_BYTES):
-            yield chunk
-    finally:
-        await stream.close()
+async def _collect(stream: _Readable, size_bytes: int) -> bytes:
+    """All of a stream; reading stops where it gets longer than claimed."""
+    data = bytearray()
+    while len(data) <= size_bytes and (chunk := await stream.read(_CHUNK_BYTES)):
+        data += chunk
+    return bytes(data)
 
 
-async def _client(**_: Any) -> aiohttp.ClientSession:
+def _client() -> aiohttp.ClientSession:
     """The HTTP client: no proxy or password from the environment, no cookies, no unpacking of the answer."""
     return aiohttp.ClientSession(
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={"Accept-Encoding": "identity"},
-        raise_for_status=_check_status,
     )
 
 
-async def _check_status(response: aiohttp.ClientResponse) -> None:
+def _check_status(status: int) -> None:
     """What an HTTP status means for the image."""
-    status = response.status
     if status == 200:
         return
     if status in {408, 425, 429} or status >= 500:

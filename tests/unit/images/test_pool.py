@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -92,6 +95,12 @@ def deflate_bomb(size: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
     return head + block * (size >> 20) + b"\x03\x00"
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="no SIGALRM here")
+def test_a_child_ends_by_itself_where_no_parent_is_left_to_kill_it():
+    hang = "from workers.images.pool import _limit_time\n_limit_time(0.01)\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", hang], check=False, timeout=60).returncode == -signal.SIGALRM
 
 
 async def test_closing_ends_a_hanging_decoder_at_once_and_twice_is_fine():
