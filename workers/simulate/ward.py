@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from topics.catalogue import IMAGING, NOTES, VITALS
 from workers.simulate import films
-from workers.simulate.course import CourseName, Patient, admit, severity
+from workers.simulate.course import CourseName, admit, severity
 from workers.simulate.notes import doctor_note, nurse_note
 from workers.simulate.observations import lab_panel, observation_round
 from workers.simulate.poison import KINDS, poison
