@@ -116,7 +116,7 @@ class BodyBuilder:
             "run": run,
             "caused_by": {
                 "event_id": event.event_id,
-                "topic": source.topic,
+                "topic": source.full_topic,
                 "partition": source.partition,
                 "offset": source.offset,
                 "event_time": event.event_time,

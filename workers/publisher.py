@@ -65,13 +65,17 @@ class Publisher:
         self._on_retry = on_retry
         self._producer: AIOKafkaProducer | None = None
         self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._rebuild = asyncio.Lock()
-        self.failing_since: float | None = None
+        self._failing = False
 
     async def start(self) -> None:
         """Connect."""
         self._producer = self._make_producer()
         await self._producer.start()
+
+    @property
+    def working(self) -> bool:
+        """Whether it is connected and its last attempt succeeded."""
+        return self._producer is not None and not self._failing
 
     async def stop(self) -> None:
         """Disconnect; what is unacknowledged stays so."""
@@ -146,9 +150,11 @@ class Publisher:
         for outcome in await asyncio.gather(*futures, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+        self._failing = False
 
     async def _wait_or_raise(self, error: Exception, pause: float) -> None:
         """Pause before a retry; raise what no retry mends."""
+        self._failing = True
         self._on_retry(type(error).__name__)
         retriable = isinstance(error, (*_WAITABLE, OSError)) or getattr(error, "retriable", False)
         log.warning("publish_failed", error=type(error).__name__, retry=retriable)

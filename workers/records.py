@@ -22,7 +22,7 @@ class Source:
     """Where a record came from, and its bytes.
 
     Attributes:
-        topic: Name without the system's prefix.
+        topic: Name without the system's prefix; `full_topic` with it.
         received_ms: Wall clock when it was fetched, epoch milliseconds.
         received: Monotonic seconds of the same moment.
     """
@@ -37,6 +37,7 @@ class Source:
     received_ms: int
     received: float
     care: Care = Care.NORMAL
+    full_topic: str = ""
 
 
 @dataclass(slots=True)
@@ -92,8 +93,9 @@ class Publish:
     """A recommendation to publish.
 
     Attributes:
+        value: The body as JSON.
         headers: Outgoing headers.
-        lean: Smaller values to fall back on when the broker refuses the size, largest first.
+        body: As plain data, for metrics and for shedding parts when the broker finds the value too large.
     """
 
     record: Record
