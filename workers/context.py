@@ -49,7 +49,8 @@ STATE = np.dtype(
         ("static", "<f4", (2,)),  # age in years, 1 for male: NaN unknown
         ("pregnant", "i1"),  # -1 unknown, 0 no, 1 yes
         ("spo2_scale", "u1"),  # 1 or 2; 0 never stated, which is read as 1
-    ]
+    ],
+    align=True,  # torch takes no view of unaligned floats
 )
 ROW = np.dtype(
     [
@@ -62,7 +63,8 @@ ROW = np.dtype(
         ("pregnant", "i1"),
         ("spo2_scale", "u1"),
         ("quality", "u1"),
-    ]
+    ],
+    align=True,
 )
 ENTRY = np.dtype(
     [
@@ -74,7 +76,8 @@ ENTRY = np.dtype(
         ("flags_true", "<u4"),
         ("embedding", "<f2", (EMBEDDING,)),
         ("probability", "<f2", (PROBABILITIES,)),
-    ]
+    ],
+    align=True,
 )
 ALERT = np.dtype(
     [
@@ -85,7 +88,8 @@ ALERT = np.dtype(
         ("revision", "<u4"),
         ("raised_ms", "<i8"),
         ("id", "V16"),
-    ]
+    ],
+    align=True,
 )
 CONTEXT = np.dtype(
     [
@@ -109,7 +113,8 @@ CONTEXT = np.dtype(
         ("seen_id", "<u8", (SEEN,)),
         ("seen_content", "<u8", (SEEN,)),
         ("alert", ALERT),
-    ]
+    ],
+    align=True,
 )
 Contexts = NDArray[np.void]
 """`(n,)` of CONTEXT."""

@@ -108,11 +108,22 @@ class Judge:
         quality = np.where(contexts["rows"] > 0, _last_row(contexts)["quality"], 0)
         known, true = _flags(contexts)
         variables = build_variables(
-            values, head["at"], as_of, known, true, scores, sofa, shock, scale,
-            _newest(contexts, "image")["ms"] * (contexts["images"] > 0), np.full(len(contexts), np.nan, np.float32),
-            (quality & SUSPECT) != 0, (quality & CONFLICT) != 0,
-            np.array([_BAND_INDEX[band] for band in risks.fused_bands], np.int8), np.isnan(risks.fused),
-        )  # fmt: skip
+            values=values,
+            last_ms=head["at"],
+            as_of_ms=as_of,
+            flags_known=known,
+            flags_true=true,
+            news2=scores,
+            qsofa=sofa,
+            shock_index=shock,
+            spo2_scale=scale,
+            cxr_ms=_newest(contexts, "image")["ms"] * (contexts["images"] > 0),
+            p_pneumothorax=np.full(len(contexts), np.nan, np.float32),  # no shipped model looks for it
+            suspect=(quality & SUSPECT) != 0,
+            conflict=(quality & CONFLICT) != 0,
+            risk_band=np.array([_BAND_INDEX[band] for band in risks.fused_bands], np.int8),
+            abstained=np.isnan(risks.fused),
+        )
         evaluation = self.catalogue.evaluate(variables)
         history = (contexts["indicated"][:, None] & self._bits != 0).astype(np.float32)
         ranking = self._ranker.rank(evaluation, risks.fused, history, values)

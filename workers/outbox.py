@@ -9,18 +9,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from typing import Protocol
+
 
 import orjson
+
 
 from topics import headers as names
 from topics.catalogue import DEAD_LETTERS, RECOMMENDATIONS, full_name
 from topics.reasons import Reason
+from workers import __version__
 from workers.output import shed
 from workers.publisher import Outgoing, Publisher
 from workers.records import Publish, Refused
 
-_VERSION = version("wardstream").encode()
+_VERSION = __version__.encode()
 
 
 @dataclass(slots=True)
@@ -55,6 +58,18 @@ class _DeadLetter:
         self.value = None
         self.headers = [*self.headers, (names.ERROR_VALUE_OMITTED, b"true")]
         return True
+
+
+class Outlet(Protocol):
+    """Where decisions go; returns only when they are safe there."""
+
+    async def publish(self, decided: Sequence[Publish]) -> list[Refused]:
+        """Publish recommendations; returns those that cannot be published."""
+        ...
+
+    async def bury(self, refused: Sequence[Refused]) -> None:
+        """Publish dead letters."""
+        ...
 
 
 class Outbox:
@@ -100,6 +115,12 @@ class Outbox:
 
 def _dead_letter(refused: Refused) -> _DeadLetter:
     source = refused.source
+    return _DeadLetter(source.key, source.value, [*source.headers, *dead_letter_headers(refused)])
+
+
+def dead_letter_headers(refused: Refused) -> list[tuple[str, bytes]]:
+    """The `x-error-*` headers: why, and which record it was."""
+    source = refused.source
     now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
     added = [
         (names.ERROR_REASON, refused.reason.encode()),
@@ -115,4 +136,4 @@ def _dead_letter(refused: Refused) -> _DeadLetter:
             (names.ERROR_VALUE_SHA256, hashlib.sha256(source.value).hexdigest().encode()),
             (names.ERROR_VALUE_BYTES, str(len(source.value)).encode()),
         ]
-    return _DeadLetter(source.key, source.value, [*source.headers, *added])
+    return added

@@ -38,7 +38,7 @@ from workers.decide import Decider, Work
 from workers.encoders import Encoder
 from workers.identity import Identity
 from workers.metrics import Metrics
-from workers.outbox import Outbox
+from workers.outbox import Outlet
 from workers.patients import Change, Patients
 from workers.records import Duplicate, Publish, Record, Refused, Source
 from workers.settings import Settings
@@ -68,7 +68,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, settings: Settings, encoders: dict[str, Encoder], decider: Decider, patients: Patients, outbox: Outbox,
+        self, settings: Settings, encoders: dict[str, Encoder], decider: Decider, patients: Patients, outbox: Outlet,
         board: ControlBoard, threads: Threads, identity: Identity, metrics: Metrics,
     ) -> None:  # fmt: skip
         self._encoders = encoders
@@ -141,10 +141,14 @@ class Pipeline:
 
     async def encode(self, batch: Batch[Record]) -> None:
         """Notes or images through their network; then on to be decided."""
-        await self._encoders[batch.lane].encode(batch.items, self._board.snapshot(_now_ms()))
+        await self.encode_records(batch.lane, batch.items)
         for record in batch.items:
             if not record.source.ledger.revoked:
                 self._decide.add(record)
+
+    async def encode_records(self, topic: str, records: Sequence[Record]) -> None:
+        """Give each record what its network makes of it."""
+        await self._encoders[topic].encode(records, self._board.snapshot(_now_ms()))
 
     async def decide(self, batch: Batch[Record]) -> None:
         """One batch from context to done."""
