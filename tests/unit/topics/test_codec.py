@@ -279,8 +279,8 @@ class TestOtherEvents:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
 )
 
 
@@ -303,7 +303,7 @@ class TestAnything:
         kind = data.draw(st.sampled_from(KINDS))
         names = st.sampled_from(sorted(kind.model_fields)) | st.text()
         version = data.draw(st.sampled_from(["1.0", "1.1", "2.0"]))
-        event = data.draw(st.dictionaries(names, json_values)) | {"schema_version": version}
+        event = data.draw(st.dictionaries(names, json_values, max_size=8)) | {"schema_version": version}
         answer = one(as_bytes(event), kind=kind)
         assert isinstance(answer, Rejected)
         assert answer.reason in DEAD_LETTER

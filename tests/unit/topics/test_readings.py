@@ -106,9 +106,11 @@ class TestPlausibility:
         assert said.suspects == [Suspect("pulse", SUSPECT)]
 
     def test_nan_and_infinity_are_missing_and_named(self):
-        event = as_bytes(vitals(observations=[observed("pulse", math.nan), observed("spo2", -math.inf)]))
+        event = as_bytes(
+            vitals(observations=[observed("pulse", math.nan), observed("temperature", -math.inf, "[degF]")])
+        )
         said = readings(VitalsEvent.model_validate_json(event))
-        assert (said.values, said.suspects) == ([], [Suspect("pulse", SUSPECT), Suspect("spo2", SUSPECT)])
+        assert (said.values, said.suspects) == ([], [Suspect("pulse", SUSPECT), Suspect("temperature", SUSPECT)])
 
     def test_null_says_nothing(self):
         assert read(observed("pulse", None)) == ([], [], False, 0, 0, 0)
