@@ -38,7 +38,7 @@ def _solve(factors: Matrix, strength: npt.NDArray[np.floating], alpha: float, re
     left = (extra @ outer).reshape(-1, k, k)
     shared = factors.T @ factors + regularisation * np.eye(k)
     right = np.where(extra > 0, 1.0 + extra, 0.0) @ factors
-    solution: Matrix = np.linalg.solve(left + shared, right[:, :, None])[:, :, 0]
+    solution: Matrix = np.asarray(np.linalg.solve(left + shared, right[:, :, None])[:, :, 0], dtype=np.float64)
     return solution
 
 
