@@ -33,12 +33,12 @@ def _solve(factors: Matrix, strength: npt.NDArray[np.floating], alpha: float, re
         (B, k): argmin_x sum_i c_i (p_i - x . f_i)^2 + regularisation |x|^2 for each row.
     """
     count, k = factors.shape
-    extra = alpha * np.asarray(strength, dtype=np.float64)
+    extra: Matrix = alpha * np.asarray(strength, dtype=np.float64)
     outer = (factors[:, :, None] * factors[:, None, :]).reshape(count, k * k)
     left = (extra @ outer).reshape(-1, k, k)
-    left += factors.T @ factors + regularisation * np.eye(k)
+    shared = factors.T @ factors + regularisation * np.eye(k)
     right = np.where(extra > 0, 1.0 + extra, 0.0) @ factors
-    solution: Matrix = np.linalg.solve(left, right[:, :, None])[:, :, 0]
+    solution: Matrix = np.asarray(np.linalg.solve(left + shared, right[:, :, None])[:, :, 0], dtype=np.float64)
     return solution
 
 
@@ -59,7 +59,7 @@ class CollaborativeFiltering:
         self.regularisation: Final = regularisation
 
     @classmethod
-    def fit(  # noqa: PLR0913 - hyperparameters of one method
+    def fit(
         cls,
         interactions: npt.NDArray[np.floating],
         *,
@@ -79,10 +79,10 @@ class CollaborativeFiltering:
             iterations: Rounds of solving for U, then for V.
             seed: Of the initial factors; the result depends on nothing else.
         """
-        strength = np.asarray(interactions, dtype=np.float64)
+        strength: Matrix = np.asarray(interactions, dtype=np.float64)
         if strength.ndim != 2 or not np.isfinite(strength).all() or (strength < 0).any():
             raise ValueError("interactions must be a matrix (patients, actions) of finite numbers >= 0")
-        action_factors = np.random.default_rng(seed).normal(0.0, 0.1, (strength.shape[1], factors))
+        action_factors: Matrix = np.random.default_rng(seed).normal(0.0, 0.1, (strength.shape[1], factors))
         for _ in range(iterations):
             patient_factors = _solve(action_factors, strength, alpha, regularisation)
             action_factors = _solve(patient_factors, strength.T, alpha, regularisation)

@@ -35,8 +35,8 @@ class ContentFilter:
         self.profiles: Final = _unit(np.asarray(profiles, dtype=np.float64))
 
     @classmethod
-    def fit(cls, features: npt.NDArray[np.floating], indicated: npt.NDArray[np.generic]) -> Self:
-        """Learns profiles from (N, F) features, NaN where unknown, and (N, A) indications, true or above 0."""
+    def fit(cls, features: npt.NDArray[np.floating], indicated: npt.NDArray[np.floating]) -> Self:
+        """Learns profiles from (N, F) features, NaN where unknown, and (N, A) indications, above 0 where given."""
         known = ~np.isnan(features)
         count = np.maximum(known.sum(axis=0), 1)
         filled = np.where(known, features, 0.0).astype(np.float64)

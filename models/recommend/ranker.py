@@ -153,28 +153,31 @@ class Ranker:
         """
         floor, listed = self._listed(evaluation, self._is_high(risk, risk_band))
         parts = self._parts(floor, risk, history, features)
-        units = parts[0] + parts[1] + parts[2] + parts[3]
+        score = parts[0] + parts[1] + parts[2] + parts[3]
+        order = self._order(floor, listed, score)
+        real = order >= 0
+        at = np.where(real, order, 0) + np.arange(len(order))[:, None] * len(self._urgency)
+        unit = real / _UNIT
+        return Ranking(
+            order=order,
+            score=(score.take(at) * unit).astype(np.float32),
+            parts=np.stack([part.take(at) * unit for part in parts], axis=-1, dtype=np.float32, casting="same_kind"),
+            floor=floor.take(at) & real,
+        )
+
+    def _order(self, floor: Bools, listed: Bools, score: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """(B, K) listed actions by urgency, floor before additions, score and catalogue: one sort of packed keys."""
         key = (self._urgency * 2 + ~floor).astype(np.int64) << _TIER_BIT
-        key += ((_SCORE_CEILING - units) << _SCORE_BIT) + np.arange(len(self._urgency))
+        key += ((_SCORE_CEILING - score) << _SCORE_BIT) + np.arange(len(self._urgency))
         key[~listed] = _UNLISTED
         key.sort(axis=1)
         count = listed.sum(axis=1)
         key = key[:, : count.max(initial=0)]
-        real = np.arange(key.shape[1]) < count[:, None]
-        order = np.where(real, key & _ACTION_MASK, 0)
-        at = order + np.arange(len(order))[:, None] * floor.shape[1]
-        chosen = np.stack([part.take(at) for part in parts], axis=-1) * real[:, :, None]
-        return Ranking(
-            order=np.where(real, order, -1).astype(np.int16),
-            score=(chosen.sum(axis=-1) / _UNIT).astype(np.float32),
-            parts=(chosen / _UNIT).astype(np.float32),
-            floor=floor.take(at) & real,
-        )
+        return np.where(np.arange(key.shape[1]) < count[:, None], key & _ACTION_MASK, -1).astype(np.int16)
 
     def _is_high(self, risk: Floats, risk_band: npt.NDArray[np.int8] | None) -> Bools:
-        if risk_band is not None:
-            return risk_band == _HIGH_BAND
-        return risk >= self.weights.add_at_risk
+        high: Bools = risk >= self.weights.add_at_risk if risk_band is None else risk_band == _HIGH_BAND
+        return high
 
     def _listed(self, evaluation: Evaluation, high: Bools) -> tuple[Bools, Bools]:
         """(B, A) rule floor, and floor with additions."""
