@@ -96,11 +96,10 @@ def grey_table(dataset: pydicom.Dataset) -> Grey:
 
 
 def _table_index(stored: Array, dataset: pydicom.Dataset) -> Array:
-    """Place of each stored value in `grey_table`; bits above BitsStored (old overlays) are dropped."""
-    bits = int(dataset.BitsStored)
-    index: Array = stored.astype(np.int32) & (2**bits - 1)
+    """Place of each stored value in `grey_table`; pydicom has cleared the bits above BitsStored (old overlays)."""
+    index: Array = stored.astype(np.int32)
     if int(dataset.PixelRepresentation):
-        index ^= 1 << (bits - 1)  # two's complement: the lowest value comes first
+        index += 1 << (int(dataset.BitsStored) - 1)
     return index
 
 
