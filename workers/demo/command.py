@@ -117,8 +117,9 @@ def _real_programme(patients: int, seconds: float, data: Path, seed: int, films:
     from workers.cli.paired_ward import NOTICE, load_stays, paired_ward
     from workers.cli.replay import latest_start
     from workers.cli.simulate import keep_in
+    from workers.datasets.folder import data_folder
 
-    stays, missing = load_stays(data, patients, seed)
+    stays, missing = load_stays(data_folder(data), patients, seed)
     for line in (NOTICE, *missing):
         err.print(line, soft_wrap=True)
     start = latest_start(max(len(stay.hours) for stay in stays))
