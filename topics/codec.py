@@ -4,12 +4,13 @@ Decides whether bytes, identity and time can be used. Each record is validated b
 one JSON array would be quicker by a tenth, and would let the bytes of one record bleed into another. Nothing here
 raises on any bytes, and no text made here contains a value of the record, nor a field name that is not the contract's.
 
-Record, in order of the checks: present, not too large, valid (UTF-8, JSON, version, identity, time, the rest), keyed
-by its own identity, not from the future.
+Record, in order of the checks: present, not too large, valid (UTF-8, JSON, version, identity, time, the rest), with one
+identity, keyed by it, not from the future.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -68,6 +69,7 @@ def decode(
     """
     validate = kind.__pydantic_validator__.validate_json
     key_field = kind.key_field
+    key_marker = f'"{key_field}"'.encode()
     latest = now_ms + FUTURE_TOLERANCE_MS
     answers: list[Decoded[E] | Rejected] = []
     for key, value in records:
@@ -88,6 +90,9 @@ def decode(
             event, unknown_fields = outcome
         if event.schema_version != SCHEMA_VERSION and _version(event.schema_version)[0] != SCHEMA_MAJOR:
             answers.append(_OTHER_VERSION)
+            continue
+        if value.count(key_marker) != 1 and _given_twice(value, key_field):
+            answers.append(Rejected(Reason.IDENTITY, f"{key_field}: given twice"))
             continue
         if key is not None and key != getattr(event, key_field).encode():
             answers.append(Rejected(Reason.KEY_MISMATCH, f"the record's key is not the value's {key_field}"))
@@ -115,6 +120,11 @@ def _ahead(ms: int) -> str:
 def _version(text: str) -> tuple[int, int]:
     major, minor = text.split(".")
     return int(major), int(minor)
+
+
+def _given_twice(value: bytes, name: str) -> bool:
+    """Whether a valid object names a member twice. Parsers differ in which one they take, so nobody knows who is meant."""
+    return sum(member == name for member, _ in json.loads(value, object_pairs_hook=list)) > 1
 
 
 class _Head(BaseModel):
@@ -175,7 +185,7 @@ def _reason(errors: Iterable[ErrorDetails]) -> Reason:
     return Reason.REPLACES_MISSING if any(kind == _REPLACES for _, kind in found) else Reason.SCHEMA
 
 
-def _detail(kind: type[BaseModel], errors: Sequence[ErrorDetails]) -> str:
+def _detail(kind: type[Envelope], errors: Sequence[ErrorDetails]) -> str:
     """Fields and kinds of error: "observations.3.code: missing". Names that are not the contract's are not repeated."""
     known = field_names(kind)
     parts = []
@@ -187,13 +197,13 @@ def _detail(kind: type[BaseModel], errors: Sequence[ErrorDetails]) -> str:
 
 
 @cache
-def field_names(kind: type[BaseModel]) -> frozenset[str]:
-    """Every field name that the contract of `kind` knows, at any depth."""
+def field_names(kind: type[Envelope]) -> frozenset[str]:
+    """Every name that may stand in the path of an error in `kind`: fields at any depth, and kinds of a union."""
     names: set[str] = set()
 
     def collect(part: Any) -> None:
         if isinstance(part, dict):
-            names.update(part.get("properties", ()))
+            names.update(part.get("properties", ()), part.get("discriminator", {}).get("mapping", ()))
             for inner in part.values():
                 collect(inner)
         elif isinstance(part, list):
@@ -201,4 +211,4 @@ def field_names(kind: type[BaseModel]) -> frozenset[str]:
                 collect(inner)
 
     collect(kind.model_json_schema())
-    return frozenset(names)
+    return frozenset(names) | kind.union_tags

@@ -114,10 +114,12 @@ class Subject(Contract):
 class Envelope(Contract):
     """What the codec needs of any event: version, identity and time.
 
-    `key_field` names the field that the record's key must equal.
+    `key_field` names the field that the record's key must equal; `union_tags` are names in the paths of errors that
+    are no fields.
     """
 
     key_field: ClassVar[str] = "patient_id"
+    union_tags: ClassVar[frozenset[str]] = frozenset()
 
     schema_version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$")] = Field(
         description="major.minor of this contract; fields of a higher minor version are ignored."
@@ -128,6 +130,14 @@ class Envelope(Contract):
 
 class Event(Envelope):
     """An event about one patient."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"status": {"enum": ["corrected", "entered-in-error"]}}, "required": ["status"]},
+            "then": {"properties": {"replaces": {"type": "string"}}, "required": ["replaces"]},
+            "else": {"properties": {"replaces": {"type": "null"}}},
+        }
+    )
 
     patient_id: Identifier = Field(description="The patient; also the key of the record.")
     encounter_id: Identifier | None = Field(None, description="The hospital stay, where known.")

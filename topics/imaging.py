@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -107,6 +107,8 @@ Image = Annotated[
 
 class ImagingEvent(Event):
     """One image of one patient."""
+
+    union_tags: ClassVar[frozenset[str]] = frozenset({"claim_check", "inline"})
 
     image: Image | None = Field(None, description="May be left out when retracting an image.")
     modality: Identifier | None = Field(None, description="DICOM modality such as CR or DX.")

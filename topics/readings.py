@@ -111,8 +111,10 @@ def _put(code: Code, read: float | Reason | None, values: dict[int, float], susp
 
 
 def _unusual(code: Code, value: Any, unit: str | None) -> float | Reason | None:
-    """The canonical value, why there is none, or None where nothing was said ("not given" of a dose)."""
+    """The canonical value, why there is none, or None where nothing was said (null; "not given" of a dose)."""
     index, units, low, high = code
+    if value is None:
+        return None
     if isinstance(value, str):
         word = PARAMETERS[index].words.get(value)
         if word is not None:
