@@ -12,7 +12,6 @@ import os
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,15 +19,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from topics import headers
 from topics.catalogue import DEAD_LETTERS, IMAGING, NOTES, RECOMMENDATIONS, VITALS, full_name
+from topics.schemas import example
 from workers.kafka_clients import consumer_options, producer_options
 from workers.settings import Settings
 
-TEMPLATE: dict[str, Any] = orjson.loads((Path(__file__).parent / "recommendation.json").read_bytes())
+TEMPLATE: dict[str, Any] = orjson.loads(example("recommendation"))
 METRICS = b"""# TYPE wardstream_batch_records histogram
 wardstream_batch_records_bucket{lane="vitals",le="+Inf"} 4
 wardstream_batch_records_sum{lane="vitals"} 10
 wardstream_batch_records_count{lane="vitals"} 4
-# TYPE wardstream_embedding_cache counter
+# TYPE wardstream_embedding_cache_total counter
 wardstream_embedding_cache_total{result="hit"} 3
 wardstream_embedding_cache_total{result="miss"} 9
 """

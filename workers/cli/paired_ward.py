@@ -97,7 +97,9 @@ def load_stays(folder: Path, patients: int, seed: int) -> tuple[list[Stay], list
 
 def _hours(folder: Path, patients: int, rng: random.Random) -> list[list[Row]]:
     """Rows of the chosen stays, by hour."""
-    hours = table(file_of(folder, physionet2019.FILE), ["patient_id", "ICULOS", "Age", "Gender", "FiO2", "SepsisLabel", *_COLUMNS])
+    hours = table(
+        file_of(folder, physionet2019.FILE), ["patient_id", "ICULOS", "Age", "Gender", "FiO2", "SepsisLabel", *_COLUMNS]
+    )
     stays = hours.select(["patient_id", "SepsisLabel"]).group_by("patient_id")
     long = [
         row

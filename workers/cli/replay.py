@@ -16,7 +16,7 @@ def replay(
     *,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder with physionet2019/, kermany_cxr/ and mtsamples/; else WARDSTREAM_DATA, ../shared/data."),
+        typer.Option(help="Folder with physionet2019/, kermany_cxr/, mtsamples/. Default: WARDSTREAM_DATA."),
     ] = None,
     patients: Annotated[int, typer.Option(min=1, max=10_000, help="Stays to take.")] = 12,
     speed: Annotated[float, typer.Option(min=0.001, help="Time runs this many times faster.")] = 3600.0,

@@ -132,7 +132,7 @@ class Show:
                     self._check_worker()
                     await asyncio.sleep(_FRAME_S)
                 self.console.print(screen.plain(self.board, self.figures, time.time()), soft_wrap=True)
-        with Live(console=self.console, auto_refresh=False, transient=True) as shown:
+        with Live(console=self.console, auto_refresh=False) as shown:
             while True:
                 self._check_worker()
                 height = self.console.size.height
