@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +111,6 @@ def load_bundle(folder: Path | None = None, device: torch.device | str = "cpu") 
     )
 
 
-def _tuples(config: dict[str, object]) -> dict[str, object]:
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
     """JSON has lists where the configurations have tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}

@@ -7,6 +7,7 @@ They lie in the manifest and leave the order of scores as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,13 @@ class Calibration(BaseModel):
     bias: float = 0.0
 
 
+IDENTITY: Final = Calibration(temperature=1.0, bias=0.0)
+
+
 def calibrated_logits(
     logits: NDArray[np.float32], labels: Sequence[str], calibration: Mapping[str, Calibration]
 ) -> NDArray[np.float32]:
-    """logit / temperature + bias, label by label.
+    """Divide by the temperature and add the bias, label by label.
 
     Args:
         logits: (B, L) float32, columns in the order of `labels`; NaN stays NaN.
@@ -40,11 +44,13 @@ def calibrated_logits(
     Returns:
         (B, L) float32.
     """
-    maps = [calibration.get(label, Calibration.model_construct(temperature=1.0, bias=0.0)) for label in labels]
+    maps = [calibration.get(label, IDENTITY) for label in labels]
     scale = np.array([1.0 / one.temperature for one in maps], np.float32)
-    return logits * scale + np.array([one.bias for one in maps], np.float32)
+    shifted: NDArray[np.float32] = logits * scale + np.array([one.bias for one in maps], np.float32)
+    return shifted
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """The logistic function of any array, without overflow; NaN stays NaN."""
-    return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
+    probability: NDArray[np.float32] = np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float32)
+    return probability

@@ -32,7 +32,9 @@ class Novelty(nn.Module):
         self.register_buffer("threshold", torch.tensor(torch.inf))
 
     def _distance(self, embedding: Tensor) -> Tensor:
-        return ((embedding - self.mean) @ self.whitening).norm(dim=1)
+        whitened = (embedding - self.mean) @ self.whitening
+        distance: Tensor = torch.linalg.vector_norm(whitened, dim=1)
+        return distance
 
     def forward(self, embedding: Tensor) -> Tensor:
         """(B, size) to (B,): distance / threshold, > 1 is out of distribution."""

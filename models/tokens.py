@@ -15,6 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 PAD = 0
 FILE = "tokenizer.json"
+_UNKNOWN = "[UNK]"
 _LONGEST_TOKEN = 24  # characters a token may take on average; text beyond max_tokens times this is never read
 
 
@@ -49,15 +50,15 @@ class NoteTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> NoteTokenizer:
-        """Learn a lower-case WordPiece vocabulary of at most `vocabulary` entries; a subword is kept if seen 3 times."""
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=50))
+        """Learn at most `vocabulary` lower-case subwords (WordPiece), each seen at least three times."""
+        tokenizer = Tokenizer(models.WordPiece(unk_token=_UNKNOWN, max_input_chars_per_word=50))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
         tokenizer.train_from_iterator(
             texts,
             trainers.WordPieceTrainer(
-                vocab_size=vocabulary, min_frequency=3, special_tokens=["[PAD]", "[UNK]"], show_progress=False
+                vocab_size=vocabulary, min_frequency=3, special_tokens=["[PAD]", _UNKNOWN], show_progress=False
             ),
         )
         return cls(tokenizer)

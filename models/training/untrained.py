@@ -39,17 +39,15 @@ def write_untrained(folder: Path, seed: int = 0) -> None:
         imaging_net = ImagingEncoder()
         notes_net = NotesEncoder(NotesConfig(len(tokenizer), len(NOTE_LABELS)))
         fusion_net = LateFusion()
-    networks = {"vitals": vitals_net, "notes": notes_net, "imaging": imaging_net, "fusion": fusion_net}
-    labels = {
-        "vitals": vitals.LABELS, "notes": NOTE_LABELS, "imaging": imaging.LABELS, "fusion": ("sepsis_6h",),
-    }  # fmt: skip
-    for name, network in networks.items():
-        save(
-            folder / name,
-            network.state_dict(),
-            Manifest(
-                name=name, version="0.0.0", trained=False, config=asdict(network.config), labels=labels[name],
-                notes="Random weights: outputs mean nothing.",
-            ),
+    for name, network, config, labels in (
+        ("vitals", vitals_net, asdict(vitals_net.config), vitals.LABELS),
+        ("imaging", imaging_net, asdict(imaging_net.config), imaging.LABELS),
+        ("notes", notes_net, asdict(notes_net.config), NOTE_LABELS),
+        ("fusion", fusion_net, asdict(fusion_net.config), ("sepsis_6h",)),
+    ):
+        manifest = Manifest(
+            name=name, version="0.0.0", trained=False, config=config, labels=labels,
+            notes="Random weights: outputs mean nothing.",
         )  # fmt: skip
+        save(folder / name, network.state_dict(), manifest)
     tokenizer.save(folder / "notes" / FILE)

@@ -39,18 +39,10 @@ _ELSEWHERE = ("worker", "offline", "train")
 
 @app.callback()
 def _root(
-    ctx: typer.Context,
     *,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
 ) -> None:
-    ctx.obj = {"debug": debug}
-    _Debug.on = debug
-
-
-class _Debug:
-    """Whether --debug was given; read by `main` after the command has failed."""
-
-    on = False
+    """Only declares --debug; `main` acts on it, because it must after the command has failed."""
 
 
 def _worker(
@@ -98,7 +90,7 @@ def main() -> None:
         err.print("interrupted")
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if _Debug.on:
+        if "--debug" in sys.argv[1:]:
             raise
         err.print(f"wardstream: {explain(error)}", markup=False, soft_wrap=True)
         sys.exit(1)

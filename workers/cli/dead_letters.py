@@ -78,8 +78,8 @@ def list_(
     table = Table("which", "written", "from", "reason", "detail", box=None, pad_edge=False)
     for letter in found[-limit:]:
         table.add_row(
-            letter.name, f"{letter.at:%m-%d %H:%M:%S}", escape(letter.source), escape(letter.error(headers.ERROR_REASON)),
-            escape(letter.error(headers.ERROR_DETAIL)),
+            letter.name, f"{letter.at:%m-%d %H:%M:%S}", escape(letter.source),
+            escape(letter.error(headers.ERROR_REASON)), escape(letter.error(headers.ERROR_DETAIL)),
         )  # fmt: skip
     out.print(table)
     if len(found) > limit:
@@ -166,10 +166,14 @@ def original(letter: DeadLetter, prefix: str) -> dict[str, Any]:
     from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS, full_name
 
     if letter.error(headers.ERROR_VALUE_OMITTED) != _MISSING:
-        raise UserError(f"{letter.name} was too large to keep its value: fetch it from {letter.source}, if it is still there")
+        raise UserError(
+            f"{letter.name} was too large to keep its value: fetch it from {letter.source}, if it is still there"
+        )
     topic = letter.error(headers.ERROR_TOPIC)
     if topic not in {full_name(prefix, name) for name in (VITALS, NOTES, IMAGING, FEEDBACK)}:
-        raise UserError(f"{letter.name} comes from {topic}, which is not an input topic here; check WARDSTREAM_TOPIC_PREFIX")
+        raise UserError(
+            f"{letter.name} comes from {topic}, which is not an input topic here; check WARDSTREAM_TOPIC_PREFIX"
+        )
     kept = [(name, value) for name, value in letter.headers if not name.startswith(headers.ERROR_PREFIX)]
     return {"topic": topic, "key": letter.key, "value": letter.value, "headers": kept}
 

@@ -52,7 +52,7 @@ def findings_of(check: Callable[[Settings], Iterator[Finding]], settings: Settin
     """The findings of one check; an error of any kind is one, so that the checks after it still run."""
     try:
         yield from check(settings)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (whatever it is, the doctor reports it and goes on)
         yield Finding("FAIL", check.__name__.removeprefix("check_"), explain(error))
 
 

@@ -32,11 +32,32 @@ class Pace:
     speed: float = 3600.0
     rate: float | None = None
 
-    def due_s(self, record: Record, first: datetime, number: int) -> float:
-        """Seconds after the start at which a record is due; `number` counts from 0."""
-        if self.rate is not None:
-            return number / self.rate
-        return (record.at - first).total_seconds() / self.speed
+
+class Timetable:
+    """When each record is due, told record by record.
+
+    A record before its predecessor's time begins another ward: its time runs from that predecessor on.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._count = 0
+        self._origin: datetime | None = None
+        self._base_s = 0.0
+        self._last: datetime | None = None
+        self._due_s = 0.0
+
+    def due_s(self, at: datetime) -> float:
+        """Seconds after the start at which the next record, of ward time `at`, is due."""
+        if self._pace.rate is not None:
+            self._due_s = self._count / self._pace.rate
+            self._count += 1
+            return self._due_s
+        if self._origin is None or (self._last is not None and at < self._last):
+            self._origin, self._base_s = at, self._due_s
+        self._last = at
+        self._due_s = self._base_s + (at - self._origin).total_seconds() / self._pace.speed
+        return self._due_s
 
 
 @dataclass(slots=True)
@@ -76,7 +97,7 @@ async def feed(
         KafkaError: The broker refused a record; what came before it may have been delivered.
     """
     done = Fed(started=time.monotonic())
-    first: datetime | None = None
+    timetable = Timetable(pace)
     pending: set[asyncio.Future[Any]] = set()
     failed: list[BaseException] = []
 
@@ -86,8 +107,7 @@ async def feed(
             failed.append(error)
 
     for record in records:
-        first = first or record.at
-        due = done.started + pace.due_s(record, first, done.records)
+        due = done.started + timetable.due_s(record.at)
         end = None if seconds is None else done.started + seconds
         if end is not None and max(due, time.monotonic()) >= end:
             break

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import heapq
-import json
 import math
 import random
 from collections.abc import Iterator
@@ -20,7 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from topics.catalogue import IMAGING, NOTES, VITALS
-from workers.cli.errors import UserError
+from topics.notes import MAX_TEXT_CHARS
+from workers.datasets import kermany, mtsamples, physionet2019
+from workers.datasets.folder import DatasetError, file_of, table
 from workers.simulate.record import Record, record, rfc3339
 from workers.simulate.ward import ImageSink
 
@@ -44,6 +45,8 @@ _COLUMNS: Final[dict[str, tuple[str, str]]] = {  # column: (code, unit as in the
 """Units by the challenge's description, but for lactate and magnesium, whose values show mmol/L and mg/dL."""
 
 Row = dict[str, Any]
+
+_SHORTEST_H: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,54 +76,46 @@ def load_stays(folder: Path, patients: int, seed: int) -> tuple[list[Stay], list
         The stays, and a line for each set that is not there.
 
     Raises:
-        UserError: The hourly set is missing.
-        ModuleNotFoundError: pyarrow is not installed.
+        DatasetError: The hourly set is missing, or pyarrow is.
     """
     rng = random.Random(seed)
-    source = folder / "physionet2019" / "sepsis_hourly.parquet"
-    if not source.is_file():
-        raise UserError(f"--data {folder}: there is no physionet2019/sepsis_hourly.parquet in it")
-    stays = _hours(source, patients, rng)
-    films, notes, missing = folder / "kermany_cxr" / "images.parquet", folder / "mtsamples" / "notes.jsonl", []
-    if not films.is_file():
-        missing.append("no kermany_cxr/images.parquet: goes without films")
-    if not notes.is_file():
-        missing.append("no mtsamples/notes.jsonl: goes without notes")
-    pictures = _films(films, 2 * patients, rng) if films.is_file() else []
-    texts = _notes(notes, 3 * patients, rng) if notes.is_file() else []
-    return [Stay(rows, pictures[2 * i : 2 * i + 2], texts[3 * i : 3 * i + 3]) for i, rows in enumerate(stays)], missing
+    stays = _hours(folder, patients, rng)
+    missing = []
+    films: list[bytes] = []
+    notes: list[str] = []
+    try:
+        films = rng.choices([film.jpeg for film in kermany.images(folder)], k=2 * len(stays))
+    except DatasetError as error:
+        missing.append(f"goes without films: {error}")
+    try:
+        notes = rng.choices([note.text[:MAX_TEXT_CHARS] for note in mtsamples.notes(folder)], k=3 * len(stays))
+    except DatasetError as error:
+        missing.append(f"goes without notes: {error}")
+    pairs = [Stay(rows, films[2 * i : 2 * i + 2], notes[3 * i : 3 * i + 3]) for i, rows in enumerate(stays)]
+    return pairs, missing
 
 
-def _hours(source: Path, patients: int, rng: random.Random) -> list[list[Row]]:
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    labels = pq.read_table(source, columns=["patient_id", "SepsisLabel"]).group_by("patient_id").aggregate(
-        [("SepsisLabel", "max"), ("SepsisLabel", "count")]
-    )  # fmt: skip
-    long = labels.filter(pc.greater_equal(labels["SepsisLabel_count"], 24)).to_pylist()
+def _hours(folder: Path, patients: int, rng: random.Random) -> list[list[Row]]:
+    """Rows of the chosen stays, by hour."""
+    hours = table(
+        file_of(folder, physionet2019.FILE), ["patient_id", "ICULOS", "Age", "Gender", "FiO2", "SepsisLabel", *_COLUMNS]
+    )
+    stays = hours.select(["patient_id", "SepsisLabel"]).group_by("patient_id")
+    long = [
+        row
+        for row in stays.aggregate([("SepsisLabel", "max"), ("SepsisLabel", "count")]).to_pylist()
+        if row["SepsisLabel_count"] >= _SHORTEST_H
+    ]
     ill = [row["patient_id"] for row in long if row["SepsisLabel_max"]]
     others = [row["patient_id"] for row in long if not row["SepsisLabel_max"]]
     third = min(math.ceil(patients / 3), len(ill))
     chosen = rng.sample(ill, third) + rng.sample(others, min(patients - third, len(others)))
     rng.shuffle(chosen)
-    stays: dict[int, list[Row]] = {patient: [] for patient in chosen}
-    columns = ["patient_id", "ICULOS", "Age", "Gender", "FiO2", *_COLUMNS]
-    for row in pq.read_table(source, columns=columns, filters=[("patient_id", "in", chosen)]).to_pylist():
-        stays[row["patient_id"]].append(row)
-    return [sorted(rows, key=lambda row: row["ICULOS"]) for rows in stays.values()]
-
-
-def _films(source: Path, count: int, rng: random.Random) -> list[bytes]:
-    import pyarrow.parquet as pq
-
-    pictures = pq.read_table(source, columns=["jpeg"])["jpeg"]
-    return [pictures[rng.randrange(len(pictures))].as_py() for _ in range(count)]
-
-
-def _notes(source: Path, count: int, rng: random.Random) -> list[str]:
-    texts = [json.loads(line)["transcription"] for line in source.read_text(encoding="utf-8").splitlines()]
-    return [text[:100_000] for text in rng.choices([text for text in texts if text.strip()], k=count)]
+    rows_of: dict[int, list[Row]] = {patient: [] for patient in chosen}
+    numbers = [i for i, patient in enumerate(hours["patient_id"].to_pylist()) if patient in rows_of]
+    for row in hours.take(numbers).to_pylist():
+        rows_of[row["patient_id"]].append(row)
+    return [sorted(rows, key=lambda row: row["ICULOS"]) for rows in rows_of.values()]
 
 
 def paired_ward(

@@ -13,8 +13,11 @@ from workers.cli.simulate import keep_in, send
 
 
 def replay(
-    data: Annotated[Path, typer.Option(help="Folder with physionet2019/, kermany_cxr/ and mtsamples/.")],
     *,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with physionet2019/, kermany_cxr/, mtsamples/. Default: WARDSTREAM_DATA."),
+    ] = None,
     patients: Annotated[int, typer.Option(min=1, max=10_000, help="Stays to take.")] = 12,
     speed: Annotated[float, typer.Option(min=0.001, help="Time runs this many times faster.")] = 3600.0,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Records a second, instead of --speed.")] = None,
@@ -33,9 +36,10 @@ def replay(
     """
     from workers.cli.feed import Pace
     from workers.cli.paired_ward import NOTICE, load_stays, paired_ward
+    from workers.datasets.folder import data_folder
 
     settings = load_settings()
-    stays, missing = load_stays(data, patients, seed)
+    stays, missing = load_stays(data_folder(data), patients, seed)
     for line in (NOTICE, *missing):
         err.print(line, soft_wrap=True)
     start = latest_start(max(len(stay.hours) for stay in stays))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workers.cli.shared import out
+from workers.cli.shared import load_settings, out
 
 app = typer.Typer(no_args_is_help=True, help="The contract as files for other programs.")
 
@@ -29,7 +29,7 @@ def export(folder: Annotated[Path, typer.Argument(help="Where to write; made if 
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in sorted(schemas.json_schema().items()):
         _write(folder / f"{name}.schema.json", schema)
-    _write(folder / "asyncapi.json", schemas.asyncapi())
+    _write(folder / "asyncapi.json", schemas.asyncapi(load_settings().topic_prefix))
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ from workers.cli.shared import load_settings, out
 from workers.settings import Settings
 
 PREFIX: Final = "WARDSTREAM_"
+DATA: Final = "WARDSTREAM_DATA"
+"""Folder of public data sets; read by the tools that train and replay, never by a worker."""
 HEADING: Final = """# Settings
 
 Everything is set by environment variables. Made by `wardstream settings --markdown`; do not edit by hand.
@@ -61,7 +63,7 @@ def variable(name: str) -> str:
 
 def unknown_variables(names: list[str]) -> list[str]:
     """Variables that look like ours and are read by nobody, as after a typing error."""
-    known = {variable(name) for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields} | {DATA}
     return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
 
 

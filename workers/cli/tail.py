@@ -26,7 +26,9 @@ def tail(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record's value as it is.")] = False,
     alerts: Annotated[bool, typer.Option("--alerts", help="Only those that raise, update or clear an alert.")] = False,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin at the earliest record, not at the next.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin at the earliest record, not at the next.")
+    ] = False,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
 ) -> None:
     """Watch recommendations, one line each: time, patient, NEWS2, risks, alert, first action, why.
@@ -119,6 +121,7 @@ def why_text(recommendation: Recommendation) -> str:
     explanation = recommendation.get("explanation") or {}
     strongest = sorted(explanation.get("vitals") or [], key=lambda each: -abs(each["contribution"]))[:3]
     named = ", ".join(
-        f"{each['parameter']} {'' if each['value'] is None else format(each['value'], 'g')}".strip() for each in strongest
+        f"{each['parameter']} {'' if each['value'] is None else format(each['value'], 'g')}".strip()
+        for each in strongest
     )
     return "; ".join(part for part in (reason, named) if part)

@@ -38,7 +38,7 @@ class Wanted:
 
 def wanted(settings: Settings, topic: Topic) -> Wanted:
     """Partitions, replicas and broker settings of one topic of the contract."""
-    configs = {"cleanup.policy": topic.cleanup}
+    configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
     if topic.cleanup == "delete":
         hours = settings.topic_retention_h if topic.retention_h is None else topic.retention_h
         configs["retention.ms"] = str(round(hours * HOUR_MS))
@@ -67,9 +67,8 @@ async def apply_topics(settings: Settings) -> list[str]:
                 await _create(client, topic)
                 lines.append(f"created  {topic.name}  {topic.partitions} partitions")
             elif found.partitions != topic.partitions:
-                lines.append(
-                    f"differs  {topic.name}  has {found.partitions} partitions, settings say {topic.partitions}; left as is"
-                )
+                say = f"has {found.partitions} partitions, settings say {topic.partitions}; left as is"
+                lines.append(f"differs  {topic.name}  {say}")
             else:
                 lines.append(f"exists   {topic.name}  {found.partitions} partitions")
     return lines

@@ -1,7 +1,8 @@
 """PhysioNet/CinC Challenge 2012 (death in hospital), the first 48 hours in intensive care at their recorded minutes.
 
 Silva et al., Computing in Cardiology 39:245-248 (2012); ODC-BY 1.0. -1 means "not recorded". Invasive blood pressure
-is taken before non-invasive. Magnesium is recorded in mg/dL, whatever the page says. Urine needs weight and interval, troponin T is another assay: both are left out.
+is taken before non-invasive. Magnesium is recorded in mg/dL, whatever the page says. Urine needs weight and interval,
+troponin T is another assay: both are left out.
 """
 
 from __future__ import annotations

@@ -55,6 +55,9 @@ class Board:
     def note_sent(self, event_id: str | None, ward_time: datetime, now_s: float) -> None:
         """A record has been handed to the producer."""
         self.sent += 1
+        if self.ward_time is not None and ward_time < self.ward_time:  # another ward begins: the beds are made anew
+            self.beds.clear()
+            self._seen.clear()
         self.ward_time = ward_time
         if event_id is not None:
             self._sent_at[event_id] = now_s

@@ -81,17 +81,18 @@ def _perform(
             asyncio.run(apply_topics(settings))
         worker = WorkerProcess(changes)
         with _step("starting a worker: loading models, joining the group, warming up"):
+            stack.callback(worker.close)
             try:
-                stack.enter_context(worker)
+                worker.start()
             except EmbeddedError:
-                err.print("the worker did not start; remove nothing, look at what it said above", style="bold")
+                err.print(worker.last_lines(), markup=False)
                 raise
         show = Show(settings, worker, records, pace, limit_s, out)
         shows.append(show)
         try:
             asyncio.run(show.run())
         except Exception:
-            err.print(worker.last_lines(), markup=False, highlight=False)
+            err.print(worker.last_lines(), markup=False)
             raise
 
 
@@ -110,16 +111,15 @@ def _programme(
     return wards(plan, keep_in(films)), Pace(HOURS * 3600 / seconds)
 
 
-def _real_programme(
-    patients: int, seconds: float, data: Path, seed: int, films: Path
-) -> tuple[Iterator[Record], Pace]:
+def _real_programme(patients: int, seconds: float, data: Path, seed: int, films: Path) -> tuple[Iterator[Record], Pace]:
     """Real sets instead."""
     from workers.cli.feed import Pace
     from workers.cli.paired_ward import NOTICE, load_stays, paired_ward
     from workers.cli.replay import latest_start
     from workers.cli.simulate import keep_in
+    from workers.datasets.folder import data_folder
 
-    stays, missing = load_stays(data, patients, seed)
+    stays, missing = load_stays(data_folder(data), patients, seed)
     for line in (NOTICE, *missing):
         err.print(line, soft_wrap=True)
     start = latest_start(max(len(stay.hours) for stay in stays))

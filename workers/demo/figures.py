@@ -40,8 +40,8 @@ def parse(page: str) -> Figures:
         ValueError: It is no such page.
     """
     families = {family.name: family for family in text_string_to_metric_families(page)}
-    totals = {}
-    counts = {}
+    totals: dict[str, float] = {}
+    counts: dict[str, float] = {}
     for sample in _samples(families.get(BATCH)):
         lane = next(iter(sample.labels.values()), "")
         if sample.name.endswith("_sum"):

@@ -14,7 +14,7 @@ from workers.cli import tail
 from workers.demo.board import Bed, Board
 from workers.demo.figures import Figures
 
-_AROUND: Final = 8
+_AROUND: Final = 9
 """Lines that the table's frame and the figures take."""
 
 
@@ -31,7 +31,7 @@ def live(board: Board, figures: Figures | None, now_s: float, height: int) -> Gr
     table.add_column("age", justify="right", no_wrap=True)
     for bed in board.worst_first()[: max(3, height - _AROUND)]:
         table.add_row(*_row(bed, board))
-    return Group(table, Text(figures_line(board, figures, now_s), no_wrap=True, overflow="ellipsis"))
+    return Group(table, Text(figures_line(board, figures, now_s)))
 
 
 def _row(bed: Bed, board: Board) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ _SCRAPE_EVERY_S: Final = 1.0
 _LAST_ANSWERS_S: Final = 15.0
 
 
-class WorkerDied(UserError):
+class WorkerDiedError(UserError):
     """The worker process ended while the demonstration ran. The message carries the end of its log."""
 
 
@@ -59,12 +59,14 @@ class Show:
     console: Console
     board: Board = field(default_factory=Board)
     figures: Figures | None = None
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while every record that was sent has ended."""
 
     async def run(self) -> None:
         """Play to the end.
 
         Raises:
-            WorkerDied: It did.
+            WorkerDiedError: It did.
             KafkaError: The broker failed.
         """
         prefix = self.settings.topic_prefix
@@ -92,17 +94,19 @@ class Show:
             await feed(
                 producer, self.records, self.pace, self.settings.topic_prefix, seconds=self.seconds, on_sent=self._sent
             )
-        end = time.monotonic() + _LAST_ANSWERS_S
-        while self.board.unanswered and time.monotonic() < end:
-            await asyncio.sleep(_FRAME_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.quiet.wait(), _LAST_ANSWERS_S)
 
     def _sent(self, record: Record, _so_far: Fed) -> None:
         self.board.note_sent(record.event_id, record.at, time.time())
+        self.quiet.clear()
 
     async def _read(self, topic: str, handle: Callable[[Any], None]) -> None:
         async with cluster.reader(self.settings, topic) as consumer:
             async for record in consumer:
                 handle(record)
+                if not self.board.unanswered:
+                    self.quiet.set()
 
     def _recommendation(self, record: Any) -> None:
         value = orjson.loads(record.value)
@@ -128,7 +132,7 @@ class Show:
                     self._check_worker()
                     await asyncio.sleep(_FRAME_S)
                 self.console.print(screen.plain(self.board, self.figures, time.time()), soft_wrap=True)
-        with Live(console=self.console, auto_refresh=False, transient=True) as shown:
+        with Live(console=self.console, auto_refresh=False) as shown:
             while True:
                 self._check_worker()
                 height = self.console.size.height
@@ -137,4 +141,4 @@ class Show:
 
     def _check_worker(self) -> None:
         if not self.worker.running:
-            raise WorkerDied("the worker ended; the last lines of its log are above")
+            raise WorkerDiedError("the worker ended; the last lines of its log are above")

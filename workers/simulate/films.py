@@ -69,12 +69,12 @@ def _opacities(x: Grid, y: Grid, centre_x: float, opacity: float, rng: np.random
 def _ellipse(x: Grid, y: Grid, cx: float, cy: float, rx: float, ry: float) -> Grid:
     """1 inside, 0 outside, with a soft edge."""
     radius = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2)
-    return np.asarray(1 / (1 + np.exp((radius - 1) * 28)), dtype=np.float32)
+    return np.asarray(1 / (1 + np.exp(np.clip((radius - 1) * 28, -30, 30))), dtype=np.float32)
 
 
 def _labelled(image: Image.Image) -> bytes:
     """Burn the label in and encode."""
     ImageDraw.Draw(image).text((6, 5), "DRAWN", fill=255, font=ImageFont.load_default())
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image.save(out, "PNG")
     return out.getvalue()

@@ -64,7 +64,8 @@ def _observations(patient: Patient, hour: float) -> str:
     flow = oxygen_flow(patient, hour)
     air = f"on {flow:.0f} litres of oxygen" if flow else "on room air"
     rate, saturation = value(patient, "respiration_rate", hour), value(patient, "spo2", hour)
-    return f"Respirations {rate:.0f}, saturation {saturation:.0f} percent {air}, pulse {value(patient, 'pulse', hour):.0f}."
+    pulse = value(patient, "pulse", hour)
+    return f"Respirations {rate:.0f}, saturation {saturation:.0f} percent {air}, pulse {pulse:.0f}."
 
 
 def doctor_note(patient: Patient, hour: float) -> str:
@@ -72,11 +73,11 @@ def doctor_note(patient: Patient, hour: float) -> str:
     who = f"{patient.age_years} year old {patient.sex}."
     ill = severity(patient, hour)
     plan = {
-        "stable": "Admitted for observation. Examination unremarkable. Plan: home tomorrow if observations remain stable.",
-        "sepsis": "Impression: sepsis, likely urinary source. Plan: cultures, lactate, broad spectrum antibiotic, fluids, "
-        "hourly observations and urine output.",
-        "respiratory": "Impression: community acquired pneumonia with hypoxia. Plan: oxygen to target, antibiotics, chest "
-        "film, discuss with critical care if rising oxygen requirement.",
+        "stable": "Admitted for observation. Examination unremarkable. Plan: home tomorrow if they stay so.",
+        "sepsis": "Impression: sepsis, likely urinary source. Plan: cultures, lactate, broad spectrum antibiotic, "
+        "fluids, hourly observations and urine output.",
+        "respiratory": "Impression: community acquired pneumonia with hypoxia. Plan: oxygen to target, antibiotics, "
+        "chest film, discuss with critical care if rising oxygen requirement.",
         "recovering": "Resolving pneumonia. Plan: oral antibiotics, wean oxygen, mobilise.",
         "post_op": "First day after bowel resection. Plan: analgesia review, haemoglobin check, chest physiotherapy.",
         "copd": "Stable COPD. Plan: controlled oxygen to 88 to 92 percent, blood gas if drowsy.",

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from topics.catalogue import IMAGING, NOTES, VITALS
 from workers.simulate import films
-from workers.simulate.course import CourseName, admit, severity
+from workers.simulate.course import CourseName, admit, severity, treated
 from workers.simulate.notes import doctor_note, nurse_note
 from workers.simulate.observations import lab_panel, observation_round
 from workers.simulate.poison import KINDS, poison
@@ -25,6 +25,14 @@ from workers.simulate.record import Record, record, rfc3339
 
 SOURCE: Final = "wardstream-simulator"
 NURSE_NOTE, DOCTOR_NOTE = "34746-8", "11506-3"  # LOINC: nurse note, progress note
+
+TREATMENT: Final = {
+    "observations": [
+        {"code": "antibiotic_given", "value": 1, "unit": "{event}"},
+        {"code": "fluid_bolus_given", "value": 1, "unit": "{event}"},
+    ]
+}
+"""Charted once, when a septic patient has been recognised."""
 
 ImageSink = Callable[[str, bytes], str]
 """Takes a file name and PNG bytes, keeps them, and gives the URI of the claim check."""
@@ -113,6 +121,7 @@ class _Stay:
         """Everything of this stay, in the order in which it happens."""
         hour, next_panel, next_note = 0.0, 0.4, self._rng.uniform(0.5, 2)
         next_film = self._rng.uniform(0.2, 1.5)
+        given = False
         while hour < self._plan.hours:
             yield from self._round(hour)
             ill = severity(self._patient, hour)
@@ -122,6 +131,9 @@ class _Stay:
             if hour >= next_note:
                 yield self._note(hour + 0.04, ill)
                 next_note = hour + self._rng.uniform(3, 6)
+            if not given and treated(self._patient, hour):
+                given = True
+                yield self._send(hour + 0.05, VITALS, TREATMENT)
             if self._plan.images and hour >= next_film:
                 yield self._film(hour + 0.06, ill)
                 next_film = hour + self._rng.uniform(9, 16)
@@ -154,7 +166,11 @@ class _Stay:
         png = films.draw(self._seed * 101 + self._count, lungs, "both" if lungs > 0.8 else "right")
         digest = hashlib.sha256(png).hexdigest()
         if self._keep_image is None:
-            image = {"data": base64.b64encode(png).decode(), "media_type": "image/png", "sha256": digest}
+            image: dict[str, Any] = {
+                "data": base64.b64encode(png).decode(),
+                "media_type": "image/png",
+                "sha256": digest,
+            }
         else:
             uri = self._keep_image(f"{digest}.png", png)
             image = {"uri": uri, "sha256": digest, "size_bytes": len(png), "media_type": "image/png"}
