@@ -147,7 +147,7 @@ class MicroBatcher(Generic[T]):
         return batch
 
     def release(self, batch: Batch[T]) -> None:
-        """A batch has settled: its records leave the lane, and records of its keys that waited aside rejoin, in order."""
+        """A batch has settled: its records leave the lane; those of its keys that waited aside rejoin, in order."""
         records, size = self._sizes.pop(id(batch))
         state = self._lanes[batch.lane]
         state.held -= records

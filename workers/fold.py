@@ -206,23 +206,17 @@ def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void],
     full = index[contexts["rows"][index] == WINDOW]
     if len(full):
         window = contexts["window"][full]
-        contexts["checkpoint"][full], _ = _advance(
-            contexts["checkpoint"][full], window[:, 0], model, explain=False
-        )
+        contexts["checkpoint"][full], _ = _advance(contexts["checkpoint"][full], window[:, 0], model, explain=False)
         window[:, :-1] = window[:, 1:]
         contexts["window"][full] = window
         contexts["rows"][full] -= 1
-    contexts["head"][index], parts = _advance(
-        contexts["head"][index], rows, model, explain=True
-    )
+    contexts["head"][index], parts = _advance(contexts["head"][index], rows, model, explain=True)
     contexts["window"][index, contexts["rows"][index]] = rows
     contexts["rows"][index] += 1
     _note_evidence(contexts, index, parts)
 
 
-def _revise(
-    context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None
-) -> Outcome:
+def _revise(context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None) -> Outcome:
     """Late, corrected or retracted: mend the window of one context and fold anew."""
     checkpoint = (int(context["checkpoint"]["ms"][0]), int(context["checkpoint"]["id"][0]))
     rows = [context["window"][0, k].copy() for k in range(int(context["rows"][0]))]
@@ -237,9 +231,7 @@ def _revise(
         rows = sorted([*rows, row], key=_position)
     if len(rows) > WINDOW:
         oldest = np.array([rows.pop(0)], context["window"].dtype)
-        context["checkpoint"], _ = _advance(
-            context["checkpoint"].copy(), oldest, model, explain=False
-        )
+        context["checkpoint"], _ = _advance(context["checkpoint"].copy(), oldest, model, explain=False)
     for k, r in enumerate(rows):
         context["window"][0, k] = r
     context["rows"][0] = len(rows)

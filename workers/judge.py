@@ -152,9 +152,7 @@ def _modalities(contexts: Contexts) -> tuple[Bools, Floats]:
     return present, np.where(present, age_h, np.nan).astype(np.float32)
 
 
-def _risks(
-    contexts: Contexts, present: Bools, age_h: Floats, models: Models | None, off: frozenset[str]
-) -> Risks:
+def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | None, off: frozenset[str]) -> Risks:
     count = len(contexts)
     if models is None:
         nothing = np.full(count, np.nan, np.float32)
@@ -181,9 +179,7 @@ def _risks(
         )
         # A note or an image alone says nothing about the next six hours: without vitals there is no fused risk.
         fused = np.where(used[:, 0], fused, np.nan).astype(np.float32)
-    return Risks(
-        probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused)
-    )
+    return Risks(probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused))
 
 
 def _newest(contexts: Contexts, field: str) -> NDArray[np.void]:

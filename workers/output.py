@@ -6,6 +6,7 @@ Built by hand for speed: this is per-record Python on the hot path. Tests hold e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +44,27 @@ class AlertOut:
     reason: str
     dedupe_key: str | None
     muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the decision adds to the judgement.
+
+    Attributes:
+        reasons: Flags; the list becomes the body's.
+        now_ms: When the body was built.
+        started_ms: When its batch began to be decided.
+    """
+
+    recommendation_id: str
+    run: str
+    status: str
+    reasons: list[Reason]
+    supersedes: list[str]
+    alert: AlertOut
+    now_ms: int
+    started_ms: int
+    control_offset: int | None
 
 
 def utc(ms: int) -> datetime:
@@ -91,7 +113,7 @@ class BodyBuilder:
         self._parts = found.ranking.parts.tolist()
         self._blocked = found.evaluation.blocked.tolist()
         self._floor = (found.evaluation.indicated == TRUE).tolist()
-        self._withheld = ((found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE))
+        self._withheld = (found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE)
         self._any_withheld = self._withheld.any(axis=1).tolist()
         self._evidence_column = contexts["evidence_column"].tolist()
         self._evidence = contexts["evidence"].tolist()
@@ -101,19 +123,16 @@ class BodyBuilder:
         self._age_h = found.age_h.tolist()
         self._as_of = found.as_of.tolist()
 
-    def body(
-        self, i: int, record: Record, *, recommendation_id: str, run: str, status: str, reasons: Sequence[Reason],
-        supersedes: list[str], alert: AlertOut, now_ms: int, started_ms: int, control_offset: int | None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """The recommendation for record `record`, which is row `i` of the batch."""
+    def body(self, i: int, record: Record, verdict: Verdict) -> dict[str, Any]:
+        """The recommendation for `record`, which is row `i` of the batch."""
         event, source = record.event, record.source
         return {
             "schema_version": RECOMMENDATION_SCHEMA_VERSION,
-            "recommendation_id": recommendation_id,
+            "recommendation_id": verdict.recommendation_id,
             "patient_id": event.patient_id,
             "encounter_id": event.encounter_id,
             "unit": event.unit,
-            "run": run,
+            "run": verdict.run,
             "caused_by": {
                 "event_id": event.event_id,
                 "topic": source.full_topic,
@@ -122,24 +141,24 @@ class BodyBuilder:
                 "event_time": event.event_time,
                 "source": event.source,
             },
-            "status": status,
-            "reasons": list(reasons),
-            "supersedes": supersedes,
+            "status": verdict.status,
+            "reasons": verdict.reasons,
+            "supersedes": verdict.supersedes,
             "risks": self._risks(i),
             "clinical_scores": self._clinical(i),
             "recommendations": self._recommendations(i),
             "withheld": self._withheld_actions(i) if self._any_withheld[i] else [],
-            "alert": self._alert(alert, now_ms),
+            "alert": self._alert(verdict.alert, verdict.now_ms),
             "explanation": self._explanation(i, record),
             "inputs": self._inputs(i, record),
             "timing": {
                 "received_at": utc(source.received_ms),
-                "published_at": utc(now_ms),
-                "queue_ms": max(0, started_ms - source.received_ms),
-                "process_ms": max(0, now_ms - started_ms),
+                "published_at": utc(verdict.now_ms),
+                "queue_ms": max(0, verdict.started_ms - source.received_ms),
+                "process_ms": max(0, verdict.now_ms - verdict.started_ms),
             },
             "models": self._versions,
-            "control_offset": control_offset,
+            "control_offset": verdict.control_offset,
         }
 
     def _risks(self, i: int) -> list[dict[str, Any]]:
@@ -218,7 +237,10 @@ class BodyBuilder:
 
     def _withheld_actions(self, i: int) -> list[dict[str, str]]:
         return [
-            {"action_id": self._actions[k].id, "reason": "contraindicated: " + "; ".join(self._actions[k].contraindications)}
+            {
+                "action_id": self._actions[k].id,
+                "reason": "contraindicated: " + "; ".join(self._actions[k].contraindications),
+            }
             for k in np.flatnonzero(self._withheld[i])
         ]
 
@@ -271,7 +293,7 @@ class BodyBuilder:
             if column < 0:
                 break
             value, at = float(self._value[i, column]), int(self._at[i, column])
-            if value != value:  # NaN: the row that measured it was retracted
+            if math.isnan(value):  # the row that measured it was retracted
                 continue
             made.append(
                 {
@@ -310,9 +332,7 @@ _NO_ALERT: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def outgoing_headers(
-    body: dict[str, Any], topic: str, subject: str, trace: bytes | None
-) -> list[tuple[str, bytes]]:
+def outgoing_headers(body: dict[str, Any], topic: str, subject: str, trace: bytes | None) -> list[tuple[str, bytes]]:
     """CloudEvents (binary mode), trace context, and what lets an alerting consumer skip without parsing.
 
     Args:
@@ -371,5 +391,3 @@ def _uuid_text(raw: bytes) -> str:
 
 def _codes(codes: Sequence[Any]) -> list[dict[str, str]]:
     return [{"system": c["system"], "code": c["code"], "display": c["display"]} for c in codes]
-
-

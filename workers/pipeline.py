@@ -18,7 +18,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -232,9 +231,7 @@ class Pipeline:
         for publish in published:
             self._metrics.latency.labels(publish.record.source.topic).observe(now - publish.record.source.received)
 
-    def _count(
-        self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]
-    ) -> None:
+    def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         for publish in published:
             body = publish.body
