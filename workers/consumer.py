@@ -51,7 +51,7 @@ class Sink(Protocol):
         ...
 
 
-class Consumption(ConsumerRebalanceListener):  # type: ignore[misc] - aiokafka has no types
+class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
     """The consumer group's side of one worker.
 
     Args:

@@ -22,17 +22,21 @@ def describe(patient: bytes, value: bytes) -> dict[str, Any]:
     known = np.flatnonzero(head["at"] != NEVER)
     return {
         "patient": patient.hex(),
-        "as_of": int(context["as_of"]),
-        "hidden": [round(float(x), 6) for x in head["hidden"] if x],
-        "values": {COLUMNS[c].name: round(float(head["value"][c]), 4) for c in known},
-        "measured_at": {COLUMNS[c].name: int(head["at"][c]) for c in known},
-        "flags_known": int(head["flags_known"]),
-        "flags_true": int(head["flags_true"]),
-        "age_years": None if np.isnan(head["static"][0]) else float(head["static"][0]),
-        "spo2_scale": int(head["spo2_scale"]) or 1,
-        "window": [f"{int(row['id']):016x}" for row in context["window"][: context["rows"]]],
-        "notes": [f"{int(entry['id']):016x}" for entry in context["note"][: context["notes"]]],
-        "images": [f"{int(entry['id']):016x}" for entry in context["image"][: context["images"]]],
+        "recurrent": [round(float(x), 6) for x in head["hidden"] if x],
+        "clinical": {
+            "as_of": int(context["as_of"]),
+            "values": {COLUMNS[c].name: round(float(head["value"][c]), 4) for c in known},
+            "measured_at": {COLUMNS[c].name: int(head["at"][c]) for c in known},
+            "flags_known": int(head["flags_known"]),
+            "flags_true": int(head["flags_true"]),
+            "age_years": None if np.isnan(head["static"][0]) else float(head["static"][0]),
+            "spo2_scale": int(head["spo2_scale"]) or 1,
+        },
+        "events": {
+            "vitals": [f"{int(row['id']):016x}" for row in context["window"][: context["rows"]]],
+            "notes": [f"{int(entry['id']):016x}" for entry in context["note"][: context["notes"]]],
+            "images": [f"{int(entry['id']):016x}" for entry in context["image"][: context["images"]]],
+        },
         "alert": {
             "active": bool(alert["active"]),
             "tier": int(alert["tier"]),
