@@ -234,11 +234,9 @@ class Pipeline:
     def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         for publish in published:
-            body = publish.body
-            counts[publish.record.source.topic, body["status"]] += 1
-            alert = body["alert"]
-            if alert["state"] not in ("none", "suppress"):
-                self._metrics.alerts.labels(alert["state"], alert["tier"] or "none").inc()
+            counts[publish.record.source.topic, publish.status] += 1
+            if publish.alert_state not in ("none", "suppress"):
+                self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
         for each in refused:
             counts[each.source.topic, "dead_letter"] += 1
             self._metrics.dead_letters.labels(each.reason).inc()
