@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from workers.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis, ServerProcess, free_port, kafka_answers
@@ -24,7 +25,9 @@ from workers.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis, Serve
 ROOT = Path(__file__).resolve().parents[1]
 POM = ROOT / "tests" / "e2e" / "kafka" / "pom.xml"
 
-__all__ = ["ApacheKafka", "Broker", "EmbeddedRedis", "Tansu", "admin", "create_topics", "delete_topics", "free_port"]
+__all__ = [
+    "ApacheKafka", "Broker", "EmbeddedRedis", "Tansu", "admin", "alter_topic", "create_topics", "delete_topics", "free_port",
+]  # fmt: skip
 
 
 class Tansu(EmbeddedBroker):
@@ -177,6 +180,16 @@ def _led(topic: Mapping[str, object], partitions: int) -> bool:
     found = topic["partitions"]
     assert isinstance(found, list)
     return not topic["error_code"] and len(found) == partitions and all(part["leader"] >= 0 for part in found)
+
+
+async def alter_topic(bootstrap_servers: str, name: str, configs: Mapping[str, str]) -> None:
+    """Sets a topic's configuration; what is not named goes back to its default."""
+    async with admin(bootstrap_servers) as client:
+        responses = await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(configs))])
+        for response in responses:
+            for code, message, *_ in response.resources:
+                if code:
+                    raise for_code(code)(message)
 
 
 async def delete_topics(bootstrap_servers: str, prefix: str) -> None:

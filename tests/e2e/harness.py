@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +22,8 @@ from tests.servers import Broker, create_topics
 
 PARTITIONS = 3
 INPUTS = (VITALS, NOTES)
-PLAIN_TOPICS = (
-    VITALS, NOTES, "patient.imaging", "patient.recommendations", "patient.feedback", "wardstream.audit",
-    "wardstream.dead-letters",
-)  # fmt: skip
-COMPACTED_TOPICS = ("wardstream.control",)
+TOPICS = (VITALS, NOTES, "patient.imaging", "patient.recommendations", "patient.feedback", "wardstream.dead-letters")
+SINGLE_TOPICS = ("wardstream.control", "wardstream.audit")
 
 
 class System:
@@ -66,12 +62,9 @@ class System:
         }
 
     async def __aenter__(self) -> Self:
-        names = [f"{self.prefix}{name}" for name in PLAIN_TOPICS]
-        compacted = [f"{self.prefix}{name}" for name in COMPACTED_TOPICS]
-        await create_topics(self.broker.bootstrap_servers, names, partitions=PARTITIONS)
-        await create_topics(
-            self.broker.bootstrap_servers, compacted, partitions=1, configs={"cleanup.policy": "compact"}
-        )
+        for names, partitions in ((TOPICS, PARTITIONS), (SINGLE_TOPICS, 1)):
+            full = [f"{self.prefix}{name}" for name in names]
+            await create_topics(self.broker.bootstrap_servers, full, partitions=partitions)
         self.observer = await Observer(
             self.broker.bootstrap_servers, self.prefix, self.group, INPUTS, PARTITIONS
         ).start()
@@ -114,9 +107,7 @@ class System:
 
     async def published(self, count: int, timeout_s: float = 60.0) -> None:
         """Waits until `count` outputs were read."""
-        await self._until(
-            lambda: self._outputs() >= count, timeout_s, lambda: f"{self._outputs()} of {count} published"
-        )
+        await self._until(lambda: self.outputs >= count, timeout_s, lambda: f"{self.outputs} of {count} published")
 
     async def ended(self, timeout_s: float = 60.0) -> None:
         """Waits until all feeds are over and every input has ended. Returns as well when nothing moves any more:
@@ -137,15 +128,17 @@ class System:
         seen = self.observer
         return check(self.inputs, seen.recommendations, seen.dead_letters, seen.samples)
 
-    def reasons_by_kind(self) -> dict[str, Counter[str]]:
+    def reasons_by_kind(self) -> dict[str, set[str]]:
         """Reasons of dead letters by the kind of record that was planned."""
         kinds = {given.place: plan.kind for given, plan in zip(self.inputs, self.planned, strict=True)}
-        found: dict[str, Counter[str]] = {}
+        found: dict[str, set[str]] = {}
         for letter in self.observer.dead_letters:
-            found.setdefault(kinds[letter.cause], Counter())[letter.reason] += 1
+            found.setdefault(kinds[letter.cause], set()).add(letter.reason)
         return found
 
-    def _outputs(self) -> int:
+    @property
+    def outputs(self) -> int:
+        """Recommendations and dead letters read so far, repeats included."""
         return len(self.observer.recommendations) + len(self.observer.dead_letters)
 
     async def _until(self, condition, timeout_s: float, said) -> None:

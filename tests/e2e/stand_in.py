@@ -42,8 +42,8 @@ def refusal(key: bytes | None, value: bytes | None) -> tuple[str | None, dict[st
     checks: list[tuple[str, Callable[[], bool]]] = [
         ("schema", lambda: not isinstance(event, dict) or "blood_presure" in event),
         ("schema_version", lambda: not event["schema_version"].startswith("1.")),
-        ("naive_event_time", lambda: "+" not in event["event_time"]),
-        ("future_event_time", lambda: event["event_time"] > "2190"),
+        ("event_time_naive", lambda: "+" not in event["event_time"]),
+        ("event_time_future", lambda: event["event_time"] > "2190"),
         ("key_mismatch", lambda: key is not None and key.decode() != event["patient_id"]),
         ("replaces_missing", lambda: event["status"] != "final" and "replaces" not in event),
     ]
