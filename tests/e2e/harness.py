@@ -36,17 +36,19 @@ class System:
         folder: For logs.
         settings: More WARDSTREAM_ variables for every worker.
         command: The worker's program and arguments.
+        replicas: Nodes that hold a topic, by its name; both must be there for a record to be accepted.
     """
 
     def __init__(
         self, broker: Broker, redis_url: str, prefix: str, folder: Path, *,
         settings: Mapping[str, str] | None = None, command: Sequence[str] = WORKER,
+        replicas: Mapping[str, Sequence[int]] | None = None,
     ) -> None:  # fmt: skip
         self.broker, self.prefix, self.folder, self.group = broker, prefix, folder, prefix.rstrip(".")
         self.inputs: list[Input] = []
         self.planned: list[Planned] = []
         self.supervisors: list[Supervisor] = []
-        self._command = command
+        self._command, self._replicas = command, replicas
         self._feeds: list[asyncio.Task[None]] = []
         self.settings = {
             **broker.worker_environment(),
@@ -62,9 +64,15 @@ class System:
         }
 
     async def __aenter__(self) -> Self:
-        for names, partitions in ((TOPICS, PARTITIONS), (SINGLE_TOPICS, 1)):
-            full = [f"{self.prefix}{name}" for name in names]
-            await create_topics(self.broker.bootstrap_servers, full, partitions=partitions)
+        for name in (*TOPICS, *SINGLE_TOPICS):
+            nodes = None if self._replicas is None else self._replicas.get(name, [1])
+            await create_topics(
+                self.broker.bootstrap_servers,
+                [f"{self.prefix}{name}"],
+                partitions=PARTITIONS if name in TOPICS else 1,
+                replicas=nodes,
+                configs={"min.insync.replicas": str(len(nodes))} if nodes else None,
+            )
         self.observer = await Observer(
             self.broker.bootstrap_servers, self.prefix, self.group, INPUTS, PARTITIONS
         ).start()

@@ -1,6 +1,6 @@
 """Compares the state that workers left in Redis with that of one offline pass over the same records.
 
-The only place that knows the two commands: `wardstream offline EVENTS.jsonl --state FILE` and `wardstream contexts dump`,
+The only place that knows the commands `wardstream offline EVENTS.jsonl --state FILE` and `wardstream contexts dump`,
 each of which gives one JSON object a patient and line, with the patient in `patient`.
 """
 
