@@ -29,7 +29,7 @@ from workers.fold import Outcome, fold_entries, fold_vitals
 from workers.identity import alert_id, dedupe_key, recommendation_id
 from workers.inference import Models
 from workers.judge import Assessment, Judge
-from workers.output import AlertOut, BodyBuilder, Verdict, outgoing_headers
+from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
 from workers.records import Decision, Duplicate, Publish, Record, Refused
 from workers.slow_start import Care
 
@@ -80,6 +80,7 @@ class Decider:
         self._output_topic = output_topic
         self._expires_ms = expires_ms
         self._now_ms = now_ms
+        self._texts = ActionTexts(judge.catalogue)
         index = judge.catalogue.index
         self._actions = {reason: index[action] for reason, action in _ACTION_OF.items()}
 
@@ -90,13 +91,11 @@ class Decider:
             return self._rounds(work, self._how(work.records, control))
         except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
             log.warning("model_failed", error=type(error).__name__, records=len(work.records))
-            work.contexts[:] = before
-            if len(work.records) == 1:
-                return self._rounds(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
-            half = len(work.records) // 2
-            return [
-                decision for part in (slice(0, half), slice(half, None)) for decision in self._part(work, part, control)
-            ]
+        work.contexts[:] = before
+        if len(work.records) == 1:
+            return self._rounds(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
+        half = len(work.records) // 2
+        return self._part(work, slice(0, half), control) + self._part(work, slice(half, None), control)
 
     def refold(self, contexts: Contexts, records: Sequence[Record]) -> None:
         """Fold records of one patient into a context that somebody else wrote meanwhile; nothing is published."""
@@ -162,7 +161,7 @@ class Decider:
         outcome, reasons = self._fold(contexts, records, how.models)
         found = self._judge.assess(contexts, how.models, how.control)
         builder = BodyBuilder(
-            self._judge, contexts, found, self._versions(how), self._expires_ms,
+            self._texts, contexts, found, self._versions(how), self._expires_ms,
             self.models.vitals.horizons,
         )  # fmt: skip
         facts, notable = self._facts(found), _notable(found)
@@ -198,7 +197,8 @@ class Decider:
         body = builder.body(i, record, verdict)
         trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
-        return Publish(record, orjson.dumps(body), headers, body)
+        alert = body["alert"]
+        return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"])
 
     def _facts(self, found: Assessment) -> list[Facts]:
         low, high = found.news2.low.tolist(), found.news2.high.tolist()

@@ -35,9 +35,10 @@ class _Result:
 
     def shed(self) -> bool:
         """See Outgoing."""
-        if not shed(self.publish.body):
+        body = orjson.loads(self.value or b"")
+        if not shed(body):
             return False
-        self.value = orjson.dumps(self.publish.body)
+        self.value = orjson.dumps(body)
         return True
 
 

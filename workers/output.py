@@ -15,15 +15,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clinical.actions import Catalogue
 from models.clinical.news2 import RISK_BANDS, SUB_SCORES, risk_band
-from models.clinical.truth import FALSE, TRUE
+from models.clinical.truth import FALSE, TRUE, UNKNOWN
 from models.columns import COLUMNS
 from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
 from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
 from workers.context import EVIDENCE, FOREIGN, NEVER, UNREADABLE, Contexts
-from workers.judge import FRESH_H, Assessment, Judge
+from workers.judge import FRESH_H, Assessment
 from workers.records import Record
 
 MODALITIES: Final = ("vitals", "notes", "imaging")
@@ -72,22 +73,53 @@ def utc(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+class ActionTexts:
+    """What an output says of each action of the catalogue whoever the patient is, built once and shared.
+
+    Attributes:
+        fixed: By action, the fields that never change.
+        cautions: By action, the cautions where contraindications are known, and where they are not.
+        withheld: By action, why it is withheld when a contraindication holds.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.fixed: Final = [
+            {
+                "action_id": action.id,
+                "text": action.text,
+                "category": action.category,
+                "urgency": action.urgency,
+                "role": action.role,
+                "codes": [{"system": c["system"], "code": c["code"], "display": c["display"]} for c in action.codes],
+            }
+            for action in catalogue.actions
+        ]
+        self.cautions: Final = [
+            (list(action.cautions_for(FALSE)), list(action.cautions_for(UNKNOWN))) for action in catalogue.actions
+        ]
+        self.withheld: Final = [
+            {"action_id": action.id, "reason": "contraindicated: " + "; ".join(action.contraindications)}
+            for action in catalogue.actions
+        ]
+
+
 class BodyBuilder:
     """Bodies for one batch: takes the arrays apart once, so that a body costs dictionary building only.
 
     Args:
-        judge: Has the catalogue.
+        texts: Of the catalogue's actions.
         contexts: `(n,)` folded contexts.
         found: Their assessment.
         versions: Model versions by name, or None for models that took no part.
         expires_ms: Lifetime of an alert after its event time.
+        labels: Name and horizon in hours of the vitals model's risks.
     """
 
     def __init__(
-        self, judge: Judge, contexts: Contexts, found: Assessment, versions: dict[str, str | None], expires_ms: int,
-        labels: Sequence[tuple[str, float]],
+        self, texts: ActionTexts, contexts: Contexts, found: Assessment, versions: dict[str, str | None],
+        expires_ms: int, labels: Sequence[tuple[str, float]],
     ) -> None:  # fmt: skip
-        self._actions = judge.catalogue.actions
+        self._texts = texts
         self._contexts = contexts
         self._found = found
         self._versions = versions
@@ -111,8 +143,8 @@ class BodyBuilder:
         self._order = found.ranking.order.tolist()
         self._scores = found.ranking.score.tolist()
         self._parts = found.ranking.parts.tolist()
-        self._blocked = found.evaluation.blocked.tolist()
-        self._floor = (found.evaluation.indicated == TRUE).tolist()
+        self._unknown = (found.evaluation.blocked == UNKNOWN).tolist()
+        self._floor = found.ranking.floor.tolist()
         self._withheld = (found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE)
         self._any_withheld = self._withheld.any(axis=1).tolist()
         self._evidence_column = contexts["evidence_column"].tolist()
@@ -209,40 +241,24 @@ class BodyBuilder:
         }
 
     def _recommendations(self, i: int) -> list[dict[str, Any]]:
-        made = []
-        for rank, (index, score, parts) in enumerate(
-            zip(self._order[i], self._scores[i], self._parts[i], strict=True), start=1
-        ):
-            if index < 0:
-                break
-            action = self._actions[index]
-            made.append(
-                {
-                    "rank": rank,
-                    "action_id": action.id,
-                    "text": action.text,
-                    "category": action.category,
-                    "urgency": action.urgency,
-                    "role": action.role,
-                    "codes": _codes(action.codes),
-                    "score": score,
-                    "contributions": {
-                        "rule": parts[0], "content": parts[1], "collaborative": parts[2], "risk": parts[3],
-                    },
-                    "cautions": action.cautions_for(self._blocked[i][index]),
-                    "floor": self._floor[i][index],
-                }
-            )  # fmt: skip
-        return made
-
-    def _withheld_actions(self, i: int) -> list[dict[str, str]]:
+        texts, unknown, floor = self._texts, self._unknown[i], self._floor[i]
         return [
             {
-                "action_id": self._actions[k].id,
-                "reason": "contraindicated: " + "; ".join(self._actions[k].contraindications),
+                **texts.fixed[index],
+                "rank": rank,
+                "score": score,
+                "contributions": {"rule": rule, "content": content, "collaborative": others, "risk": risk},
+                "cautions": texts.cautions[index][unknown[index]],
+                "floor": required,
             }
-            for k in np.flatnonzero(self._withheld[i])
+            for rank, (index, score, (rule, content, others, risk), required) in enumerate(
+                zip(self._order[i], self._scores[i], self._parts[i], floor, strict=True), start=1
+            )
+            if index >= 0
         ]
+
+    def _withheld_actions(self, i: int) -> list[dict[str, str]]:
+        return [self._texts.withheld[k] for k in np.flatnonzero(self._withheld[i])]
 
     def _alert(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:
         state, change = alert.state, alert.change
@@ -254,7 +270,7 @@ class BodyBuilder:
             "alert_id": _uuid_text(state.alert_id),
             "state": "suppress" if alert.muted and change in ("raise", "update") else change,
             "tier": _TIERS[state.tier],
-            "action_id": self._actions[state.action].id,
+            "action_id": self._texts.fixed[state.action]["action_id"],
             "dedupe_key": alert.dedupe_key,
             "reason": "muted" if alert.muted else alert.reason,
             "raised_at": utc(raised),
@@ -387,7 +403,3 @@ def _quality(record: Record) -> list[str]:
 def _uuid_text(raw: bytes) -> str:
     text = raw.hex()
     return "-".join(text[a:b] for a, b in _UUID_PARTS)
-
-
-def _codes(codes: Sequence[Any]) -> list[dict[str, str]]:
-    return [{"system": c["system"], "code": c["code"], "display": c["display"]} for c in codes]
