@@ -381,7 +381,7 @@ class TestModels:
         assert late["evidence_column"].tolist() == in_order["evidence_column"].tolist()
 
 
-# -- images and notes ---------------------------------------------------------------------------------------------------
+# -- images and notes ------------------------------------------------------------------------------------------
 
 
 def entry(event: Seen) -> np.ndarray:
