@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import orjson
 import pytest
@@ -16,6 +18,7 @@ from rich.console import Console
 
 from tests.servers import Broker, EmbeddedRedis, free_port
 from topics.recommendation import RecommendationEvent
+from workers.cli import main
 from workers.cli.feed import Pace
 from workers.cli.topics import apply_topics
 from workers.demo.show import Show, WorkerDiedError
@@ -27,6 +30,14 @@ pytestmark = pytest.mark.integration
 
 FAKE_WORKER = [sys.executable, "-m", "tests.integration.fake_worker"]
 Environment = dict[str, str]
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
@@ -59,18 +70,32 @@ def fake_worker(environment: Environment) -> Iterator[WorkerProcess]:
         yield worker
 
 
-def wardstream(environment: Environment, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WARDSTREAM_")}
-    return subprocess.run(
-        [sys.executable, "-m", "workers", *arguments], capture_output=True, text=True, check=False, timeout=90,
-        env=inherited | {"COLUMNS": "200"} | environment, input=answer,
-    )  # fmt: skip
+def wardstream(environment: Environment, *arguments: str, answer: str = "") -> Done:
+    """The console command in this process: the same `main`, without the seconds of starting Python each time."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+    ):
+        for name in [name for name in os.environ if name.startswith("WARDSTREAM_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["wardstream", *arguments])
+        patch.setattr(sys, "stdin", io.StringIO(answer))
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 def simulate(environment: Environment) -> int:
     """Send a small ward; returns how many records went out."""
     done = wardstream(
-        environment, "simulate", "--patients", "3", "--hours", "6", "--rate", "500", "--images", "none", "--poison", "0.3"
+        environment, "simulate", "--patients", "3", "--hours", "6", "--rate", "500", "--images", "none",
+        "--poison", "0.3",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return int(done.stderr.rsplit("done: ", 1)[1].split()[0])
@@ -109,7 +134,7 @@ def test_a_ward_goes_in_results_come_out_and_dead_letters_can_be_sent_again(envi
     assert wardstream(environment, "dead-letters", "replay", which, answer="n\n").returncode == 1
     assert len(dead_letters(environment)) == len(letters)
     again = wardstream(environment, "dead-letters", "replay", which, answer="y\n")
-    assert (again.returncode, again.stdout) == (0, "1 records sent back\n"), again.stderr
+    assert (again.returncode, again.stdout.strip()) == (0, "1 records sent back"), again.stderr
     assert len(dead_letters(environment)) == len(letters) + 1  # still unusable, it ends here again
 
 
