@@ -31,8 +31,8 @@ wardstream_batch_records_bucket{lane="vitals",le="+Inf"} 4
 wardstream_batch_records_sum{lane="vitals"} 10
 wardstream_batch_records_count{lane="vitals"} 4
 # TYPE wardstream_embedding_cache_total counter
-wardstream_embedding_cache_total{result="hit"} 3
-wardstream_embedding_cache_total{result="miss"} 9
+wardstream_embedding_cache_total{kind="note",outcome="hit"} 3
+wardstream_embedding_cache_total{kind="note",outcome="miss"} 9
 """
 
 

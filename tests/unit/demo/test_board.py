@@ -86,12 +86,12 @@ def test_the_rate_is_that_of_the_last_seconds():
 def test_figures_are_read_from_a_real_metrics_page():
     registry = prometheus_client.CollectorRegistry()
     batch = prometheus_client.Histogram("wardstream_batch_records", "x", ["lane"], registry=registry)
-    cache = prometheus_client.Counter("wardstream_embedding_cache", "x", ["result"], registry=registry)
+    cache = prometheus_client.Counter("wardstream_embedding_cache", "x", ["kind", "outcome"], registry=registry)
     batch.labels("vitals").observe(4)
     batch.labels("vitals").observe(8)
     batch.labels("notes").observe(1)
-    cache.labels("hit").inc(3)
-    cache.labels("miss").inc(9)
+    cache.labels("note", "hit").inc(3)
+    cache.labels("image", "miss").inc(9)
     page = prometheus_client.generate_latest(registry).decode()
     assert parse(page) == Figures({"vitals": 6.0, "notes": 1.0}, 3, 9)
 
