@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 PAD = 0
 FILE = "tokenizer.json"
@@ -50,17 +50,18 @@ class NoteTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> NoteTokenizer:
-        """Learn at most `vocabulary` lower-case subwords (WordPiece), each seen at least three times."""
-        tokenizer = Tokenizer(models.WordPiece(unk_token=_UNKNOWN, max_input_chars_per_word=50))
+        """Learn at most `vocabulary` lower-case subwords, each seen at least three times.
+
+        Byte-pair encoding without a prefix for inner subwords: of the library's trainers this one gives the same
+        vocabulary for the same texts, so that a training run can be repeated.
+        """
+        tokenizer = Tokenizer(models.BPE(unk_token=_UNKNOWN))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        tokenizer.train_from_iterator(
-            texts,
-            trainers.WordPieceTrainer(
-                vocab_size=vocabulary, min_frequency=3, special_tokens=["[PAD]", _UNKNOWN], show_progress=False
-            ),
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary, min_frequency=3, special_tokens=["[PAD]", _UNKNOWN], show_progress=False
         )
+        tokenizer.train_from_iterator(texts, trainer)
         return cls(tokenizer)
 
     def save(self, file: Path) -> None:

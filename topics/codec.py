@@ -123,8 +123,9 @@ def _version(text: str) -> tuple[int, int]:
 
 
 def _given_twice(value: bytes, name: str) -> bool:
-    """Whether a valid object names a member twice. Parsers differ in which one they take, so nobody knows who is meant."""
-    return sum(member == name for member, _ in json.loads(value, object_pairs_hook=list)) > 1
+    """Whether a valid object has member `name` twice: parsers differ in which one they take, so who is meant?"""
+    members: list[tuple[str, Any]] = json.loads(value, object_pairs_hook=list)
+    return sum(member == name for member, _ in members) > 1
 
 
 class _Head(BaseModel):

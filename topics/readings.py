@@ -9,7 +9,6 @@ comparisons; everything else goes through `_unusual`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -134,7 +133,10 @@ def _unusual(code: Code, value: Any, unit: str | None) -> float | Reason | None:
 
 
 def _number(value: Any, *, boolean: bool) -> float | None:
-    """`value` as a finite float, or None. Text must be plain decimal: "<5", "1e3", "nan" and "4_0" are not."""
+    """`value` as a float, or None. Text must be plain decimal: "<5", "1e3", "nan" and "4_0" are not.
+
+    NaN and infinities pass: no interval holds them.
+    """
     if isinstance(value, bool):
         return float(value) if boolean else None
     if isinstance(value, str):
@@ -142,10 +144,9 @@ def _number(value: Any, *, boolean: bool) -> float | None:
     if not isinstance(value, int | float):
         return None
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:  # an integer beyond 1e308
         return None
-    return number if math.isfinite(number) else None
 
 
 def _celsius(fahrenheit: float) -> float:

@@ -69,6 +69,7 @@ class ServerProcess(ABC):
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
+        self._returncode: int | None = None
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -97,27 +98,43 @@ class ServerProcess(ABC):
         """Process id while running."""
         return self._process.pid if self._process is not None and self.running else None
 
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last run, negative for a signal; None while running and before the first start."""
+        return self._returncode if self._process is None else self._process.poll()
+
     def start(self) -> Self:
         """Starts the server and waits until it answers. Raises `EmbeddedError` when it ends or stays silent."""
         if self.running:
             return self
+        self.launch()
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def launch(self) -> None:
+        """Starts the process without waiting for an answer."""
+        if self.running:
+            return
         self._reap()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, env=self.environment(), start_new_session=True,
-            )  # fmt: skip
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self.environment(),
+                start_new_session=True,
+            )
         self._guard = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid), str(self.folder) if self._temporary else ""],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-        try:
-            self._wait_ready(self._process)
-        except BaseException:
-            self.kill()
-            raise
-        return self
 
     def stop(self) -> None:
         """Asks the server to end, and kills it if it does not within `stop_timeout_s`. Data and port are kept."""
@@ -153,15 +170,13 @@ class ServerProcess(ABC):
     ) -> None:
         self.close()
 
-    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_ready(self) -> None:
         end = time.monotonic() + self._start_timeout_s
         while time.monotonic() < end:
-            if process.poll() is not None:
-                raise EmbeddedError(
-                    f"{self.name} ended with status {process.returncode} on start: {self._last_words()}"
-                )
+            if not self.running:
+                raise EmbeddedError(f"{self.name} ended with status {self.returncode} on start: {self._last_words()}")
             with suppress(OSError, struct.error):
-                if self.answers() and process.poll() is None:
+                if self.answers() and self.running:
                     return
             time.sleep(0.02)
         raise EmbeddedError(f"{self.name} did not answer within {self._start_timeout_s:g} s: {self._last_words()}")
@@ -173,7 +188,7 @@ class ServerProcess(ABC):
     def _reap(self) -> None:
         """Collects the ended server and its guard, so that neither stays as a zombie."""
         if self._process is not None:
-            self._process.wait()
+            self._returncode = self._process.wait()
             self._process = None
         if self._guard is not None:
             self._guard.kill()

@@ -61,7 +61,7 @@ ABOUT: Final[Mapping[str, About]] = {
         + " Sepsis is measured at every event of a stay, death at the last event of the first 48 hours.",
         calibration="Temperature and bias a label, fitted on the validation part.",
         limits=(
-            "Adults in intensive care in the United States; wards, children and other countries were never seen.",
+            "Anyone but adults in intensive care in the United States: wards, children and other places were not seen.",
             "One hospital system for sepsis: how often something is measured is part of what was learned.",
             (
                 "Columns that the data lack (consciousness, oxygen delivery and others not listed under `used` in the "
@@ -77,7 +77,7 @@ ABOUT: Final[Mapping[str, About]] = {
         split=_SPLIT.format(unit="patient"),
         calibration="One temperature, fitted on the validation part.",
         limits=(
-            "Children of one to five years in one hospital. On adult films such networks are near chance.",
+            "Anyone but children of one to five years of one hospital: on adult films take it to be at chance.",
             (
                 "The source squashed aspect ratios, and sharpness differs between its classes: a shortcut the network "
                 "may use."

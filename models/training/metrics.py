@@ -65,6 +65,11 @@ METRICS: Final[dict[str, Metric]] = {
 }
 
 
+def rounded(value: float) -> float | None:
+    """Four digits; None for NaN, which JSON lacks."""
+    return None if np.isnan(value) else round(float(value), 4)
+
+
 def report(label: Numbers, probability: Numbers, group: Sequence[str], *, seed: int = 0) -> dict[str, object]:
     """All figures of one label.
 
@@ -75,7 +80,7 @@ def report(label: Numbers, probability: Numbers, group: Sequence[str], *, seed: 
         seed: Of the bootstrap.
 
     Returns:
-        For each metric [value, lower, upper], and rows, patients, positives.
+        For each metric [value, lower, upper], and rows, patients, positives; None where a metric is not defined.
     """
     truth, predicted = np.asarray(label, np.float64), np.asarray(probability, np.float64)
     names, member = np.unique(np.asarray(group), return_inverse=True)
@@ -85,6 +90,7 @@ def report(label: Numbers, probability: Numbers, group: Sequence[str], *, seed: 
     figures: dict[str, object] = {}
     for name, metric in METRICS.items():
         spread = [metric(truth, predicted, draw[member].astype(np.float64)) for draw in draws]
-        low, high = np.nanquantile(spread, [0.025, 0.975])
-        figures[name] = [round(float(x), 4) for x in (metric(truth, predicted, ones), low, high)]
+        defined = [value for value in spread if not np.isnan(value)] or [float("nan")]
+        low, high = np.quantile(defined, [0.025, 0.975])
+        figures[name] = [rounded(x) for x in (metric(truth, predicted, ones), low, high)]
     return figures | {"rows": len(truth), "patients": len(names), "positives": int(truth.sum())}

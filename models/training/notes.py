@@ -15,7 +15,7 @@ from models.calibration import Calibration, probabilities
 from models.notes import NotesConfig, NotesEncoder, NotesOut
 from models.tokens import NoteTokenizer, Tokens
 from models.training import calibrate
-from models.training.metrics import auprc, auroc, report
+from models.training.metrics import auprc, auroc, report, rounded
 from models.training.outcome import Progress, Trained, silent
 from models.training.split import rows_of
 from models.weights import Manifest, Thresholds
@@ -93,14 +93,14 @@ def _figures(
 ) -> dict[str, object]:
     ones, pair = np.ones(len(truth)), (auroc, auprc)
     each = {
-        label: [round(metric(truth[:, i].astype(float), probability[:, i].astype(float), ones), 4) for metric in pair]
+        label: [rounded(metric(truth[:, i].astype(float), probability[:, i].astype(float), ones)) for metric in pair]
         for i, label in enumerate(labels)
     }
     spread = np.repeat(np.array(who), len(labels)).tolist()
     return {
         "all_labels": report(truth.ravel().astype(float), probability.ravel().astype(float), spread),
-        "macro_auroc": round(float(np.nanmean([one[0] for one in each.values()])), 4),
-        "macro_auprc": round(float(np.nanmean([one[1] for one in each.values()])), 4),
+        "macro_auroc": round(float(np.mean([one[0] for one in each.values() if one[0] is not None])), 4),
+        "macro_auprc": round(float(np.mean([one[1] for one in each.values() if one[1] is not None])), 4),
         "top_label_right": round(float(truth[np.arange(len(truth)), probability.argmax(1)].mean()), 4),
         "each_label_auroc_auprc": each,
     }

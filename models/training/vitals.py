@@ -29,7 +29,7 @@ LEAST_ROWS = 500
 """A column measured in fewer training rows is not used: its weights would be noise."""
 
 _MORTALITY_WEIGHT = 0.3  # the label is the same in every row of a stay and says less per row
-_HIDE_STATIC, _HIDE_COLUMN = 0.1, 0.1
+_HIDE_STATIC, _HIDE_COLUMN = 0.1, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class VitalsPlan:
 
     epochs: int = 8
     rate: float = 4e-3
-    batch: int = 64
+    batch: int = 32
     length: int = 64
     seed: int = 0
 

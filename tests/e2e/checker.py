@@ -80,7 +80,7 @@ class Violation:
     detail: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Verdict:
     """What the checker found."""
 
@@ -94,7 +94,7 @@ class Verdict:
         """Names of the broken promises."""
         return {violation.promise for violation in self.violations}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         shown = [f"  {violation.promise}: {violation.detail}" for violation in self.violations[:20]]
         more = len(self.violations) - len(shown)
         lines = [

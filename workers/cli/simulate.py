@@ -18,7 +18,7 @@ from workers.settings import Settings
 from workers.simulate import Record, WardPlan, ward
 
 
-def simulate(  # noqa: PLR0913 (an argument is an option of the command)
+def simulate(
     *,
     patients: Annotated[int, typer.Option(min=1, max=1_000_000, help="Beds.")] = 12,
     hours: Annotated[float, typer.Option(min=0.1, help="Length of every stay, in ward time.")] = 48.0,

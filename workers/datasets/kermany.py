@@ -13,6 +13,7 @@ from workers.datasets.folder import file_of, table
 
 FILE = "kermany_cxr/images.parquet"
 NIH_FILE = "nih_cxr/images.parquet"
+_LABEL_OF = {"normal": "normal", "bacteria": "bacterial", "virus": "viral"}
 
 
 class Film(NamedTuple):
@@ -41,7 +42,7 @@ def images(data: Path) -> Iterator[Film]:
     rows = table(file_of(data, FILE), ["jpeg", "subtype", "patient_id"])
     for batch in rows.to_batches(max_chunksize=256):
         for row in batch.to_pylist():
-            yield Film(row["jpeg"], row["subtype"], row["patient_id"])
+            yield Film(row["jpeg"], _LABEL_OF[row["subtype"]], row["patient_id"])
 
 
 def adult_images(data: Path) -> Iterator[bytes]:
