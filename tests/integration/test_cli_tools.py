@@ -229,7 +229,7 @@ def test_help_loads_no_heavy_library():
         "from workers.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print('LOADED', sorted({'torch', 'faust', 'pyarrow', 'sklearn'} & set(sys.modules)))"
+        "print('LOADED', sorted({'torch', 'faust', 'pyarrow', 'sklearn', 'numpy', 'aiokafka'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.rstrip().endswith("LOADED []")
