@@ -69,7 +69,7 @@ def build(network: Callable[[], Network], state: dict[str, Tensor], where: Path,
         built = network()
         built.load_state_dict(state)
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{where} does not fit this release of wardstream: {reason}") from error
     return built.to(device).eval().requires_grad_(False)
 

@@ -77,7 +77,7 @@ ABOUT: Final[Mapping[str, About]] = {
         split=_SPLIT.format(unit="patient"),
         calibration="One temperature, fitted on the validation part.",
         limits=(
-            "Anyone but children of one to five years of one hospital: on adult films it must be taken to be at chance.",
+            "Anyone but children of one to five years of one hospital: on adult films take it to be at chance.",
             (
                 "The source squashed aspect ratios, and sharpness differs between its classes: a shortcut the network "
                 "may use."
