@@ -6,6 +6,7 @@ import torch
 
 from models.bundle import ARTEFACTS, NAMES, load_bundle
 from models.columns import COLUMNS
+from models.tokens import NoteTokenizer
 from models.training.untrained import write_untrained
 from models.weights import WeightsError, load, save
 
@@ -65,6 +66,12 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_missing_tokenizer_is_named(folder):
     (folder / "notes" / "tokenizer.json").unlink()
     with pytest.raises(WeightsError, match=r"tokenizer\.json"):
+        load_bundle(folder)
+
+
+def test_the_tokenizer_of_other_weights_is_refused(folder):
+    NoteTokenizer.train(["other words, other words, other words"], 300).save(folder / "notes" / "tokenizer.json")
+    with pytest.raises(WeightsError, match="of other weights"):
         load_bundle(folder)
 
 
