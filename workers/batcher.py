@@ -132,6 +132,11 @@ class MicroBatcher(Generic[T]):
         """Records of the lane that have not been released."""
         return self._lanes[lane].held
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any record waits, in a lane or aside."""
+        return bool(self._aside) or any(lane.queue for lane in self._lanes.values())
+
     def take(self, now: float, *, running: int) -> Batch[T] | None:
         """The next batch to start, or None.
 

@@ -50,6 +50,7 @@ T = TypeVar("T")
 KINDS: Final[dict[str, type[Event]]] = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent}
 ENCODE_DEPTH: Final = 2  # one batch of a modality in its network, the next being fetched and decoded
 DECIDE_DEPTH: Final = 3  # one reading, one computing, one publishing
+_FINISH_SHARE: Final = 0.3  # of the drain bound for queued records; the rest for batches under way
 _ALONE: Final = 1e9  # the cost of a record that must not share its batch
 
 
@@ -215,15 +216,21 @@ class Pipeline:
                 self._decide.wake()
 
     async def settle(self, timeout_s: float) -> bool:
-        """Forget what has not started, and wait for what has; True when all of it ended."""
+        """Finish what is queued if that is soon done, forget the rest, and wait for what has started.
+
+        Finishing leaves no gap: a dead letter beyond a forgotten record would be sent again by the next owner.
+
+        Returns:
+            True when nothing is under way any more.
+        """
+        stages = (*self._encode.values(), self._decide)
+        finish_by = time.monotonic() + timeout_s * _FINISH_SHARE
         try:
             async with asyncio.timeout(timeout_s):
-                while True:
-                    stages = (*self._encode.values(), self._decide)
-                    for stage in stages:
-                        stage.batcher.drop()
-                    if not (any(stage.running for stage in stages) or self._refusing):
-                        break
+                while any(stage.busy for stage in stages) or self._refusing:
+                    if time.monotonic() > finish_by:
+                        for stage in stages:
+                            stage.batcher.drop()
                     await asyncio.sleep(0.005)
         except TimeoutError:
             return False
@@ -283,6 +290,11 @@ class Stage:
         lane, now = record.source.topic, time.monotonic()
         self.batcher.add(lane, record, record.patient, now, cost=cost, size=size)
         self._awake.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is queued or under way."""
+        return self.running > 0 or self.batcher.waiting
 
     def wake(self) -> None:
         """Look again whether a batch can start."""

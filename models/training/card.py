@@ -95,9 +95,10 @@ ABOUT: Final[Mapping[str, About]] = {
         split=_SPLIT.format(unit="note"),
         calibration="One temperature and bias for all labels, fitted on the validation part.",
         limits=(
-            "Transcription samples, not notes of a running ward; English only.",
+            "Transcription samples, not notes of a ward; English only, other languages are not reliably flagged.",
             "Specialties and document types, not diagnoses: no finding is extracted, negation is not understood.",
             "Only the first 256 subwords are read.",
+            "Saliency is of places after two attention blocks: a word may stand for its neighbours.",
         ),
     ),
     "fusion": About(
