@@ -90,6 +90,7 @@ ALERT = np.dtype(
         ("action", "i1"),
         ("revision", "<u4"),
         ("raised_ms", "<i8"),
+        ("told_ms", "<i8"),  # when it was raised or last became worse
         ("id", "V16"),
     ],
     align=True,

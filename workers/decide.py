@@ -300,11 +300,12 @@ def _status(record: Record, flags: list[Reason]) -> str:
 def _unpack_alert(stored: np.void) -> AlertState:
     return AlertState(
         bool(stored["active"]), Tier(int(stored["tier"])), int(stored["news2"]), int(stored["raised_ms"]),
-        int(stored["revision"]), bytes(stored["id"]), int(stored["action"]),
+        int(stored["told_ms"]), int(stored["revision"]), bytes(stored["id"]), int(stored["action"]),
     )  # fmt: skip
 
 
 def _pack_alert(stored: np.void, state: AlertState) -> None:
     stored["active"], stored["tier"], stored["news2"] = state.active, state.tier, state.news2
+    stored["told_ms"] = state.told_ms
     stored["raised_ms"], stored["revision"], stored["action"] = state.raised_ms, state.revision, state.action
     stored["id"] = np.void(state.alert_id)

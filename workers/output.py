@@ -6,6 +6,7 @@ Built by hand for speed: this is per-record Python on the hot path. Tests hold e
 
 from __future__ import annotations
 
+import re
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ class BodyBuilder:
         self._at = contexts["head"]["at"]
         self._present = found.present.tolist()
         self._age_h = found.age_h.tolist()
-        self._as_of = found.as_of.tolist()
+        self._since_ms = found.since_ms.tolist()
 
     def body(self, i: int, record: Record, verdict: Verdict) -> dict[str, Any]:
         """The recommendation for `record`, which is row `i` of the batch."""
@@ -264,8 +265,7 @@ class BodyBuilder:
         state, change = alert.state, alert.change
         if change == "none":
             return _NO_ALERT | {"reason": alert.reason}
-        raised = state.raised_ms
-        expires_ms = raised + self._expires_ms
+        expires_ms = state.told_ms + self._expires_ms
         return {
             "alert_id": _uuid_text(state.alert_id),
             "state": "suppress" if alert.muted and change in ("raise", "update") else change,
@@ -273,8 +273,8 @@ class BodyBuilder:
             "action_id": self._texts.fixed[state.action]["action_id"],
             "dedupe_key": alert.dedupe_key,
             "reason": "muted" if alert.muted else alert.reason,
-            "raised_at": utc(raised),
-            "ack_by": utc(raised + ACK_MINUTES[state.tier] * 60_000) if state.tier in ACK_MINUTES else None,
+            "raised_at": utc(state.raised_ms),
+            "ack_by": utc(state.told_ms + ACK_MINUTES[state.tier] * 60_000) if state.tier in ACK_MINUTES else None,
             "expires_at": utc(expires_ms),
             "stale": now_ms > expires_ms,
             "revision": state.revision,
@@ -332,7 +332,7 @@ class BodyBuilder:
                 {
                     "modality": modality,
                     "event_id": record.event.event_id if own else None,
-                    "event_time": utc(int(self._as_of[i] - age_h * 3_600_000)) if present else None,
+                    "event_time": utc(self._since_ms[i][k]) if present else None,
                     "age_s": age_h * 3600 if present else None,
                     "freshness": freshness,
                     "quality": _quality(record) if own else [],
@@ -370,11 +370,12 @@ def outgoing_headers(body: dict[str, Any], topic: str, subject: str, trace: byte
         (names.ALERT_STATE, alert["state"].encode()),
         (names.ALERT_TIER, (alert["tier"] or "none").encode()),
     ]
-    if trace is not None:
+    if trace is not None and _TRACEPARENT.fullmatch(trace):  # anything else might name somebody
         made.append((names.TRACEPARENT, trace))
     return made
 
 
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context
 _CE_TYPE: Final = (names.TYPE_PREFIX + "recommendation").encode()
 
 

@@ -41,6 +41,7 @@ def describe(patient: bytes, value: bytes) -> dict[str, Any]:
             "active": bool(alert["active"]),
             "tier": int(alert["tier"]),
             "raised_ms": int(alert["raised_ms"]),
+            "told_ms": int(alert["told_ms"]),
             "revision": int(alert["revision"]),
             "id": bytes(alert["id"]).hex(),
         },

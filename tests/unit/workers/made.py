@@ -51,7 +51,9 @@ def vitals(patient: str = "patient-1", minute: float = 0, /, **more: Any) -> dic
     return event | more
 
 
-def note(patient: str = "patient-1", minute: float = 0, text: str = "Feels well, eating.", /, **more: Any) -> dict[str, Any]:
+def note(
+    patient: str = "patient-1", minute: float = 0, text: str = "Feels well, eating.", /, **more: Any
+) -> dict[str, Any]:
     event = {
         "schema_version": "1.0", "event_id": f"n-{patient}-{minute}", "patient_id": patient,
         "event_time": (START + timedelta(minutes=minute)).isoformat(), "source": "notes", "text": text,

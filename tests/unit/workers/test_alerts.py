@@ -69,7 +69,7 @@ class TestTable:
     def test_quiet_and_a_tier_is_reached_raises(self):
         after, change, reason = step(QUIET, facts(5, at=2), POLICY, new_id=ID, action=3)
         assert (change, reason) == ("raise", "news2_raise")
-        assert after == AlertState(True, Tier.WARNING, 5, 2 * HOUR, 1, ID, 3)
+        assert after == AlertState(True, Tier.WARNING, 5, 2 * HOUR, 2 * HOUR, 1, ID, 3)
 
     def test_quiet_and_nothing_reached_says_nothing(self):
         assert step(QUIET, facts(4), POLICY, new_id=ID, action=3) == (QUIET, "none", "below_thresholds")
@@ -77,7 +77,7 @@ class TestTable:
     def test_active_and_the_tier_rises_updates_the_same_alert(self):
         after, change, reason = step(ACTIVE, facts(7, at=1), POLICY, new_id=ID, action=9)
         assert (change, reason) == ("update", "worse: news2_critical")
-        assert after == replace(ACTIVE, tier=Tier.CRITICAL, news2=7, revision=2)
+        assert after == replace(ACTIVE, tier=Tier.CRITICAL, news2=7, told_ms=HOUR, revision=2)
 
     def test_active_and_news2_rises_by_two_updates(self):
         critical = run(facts(7))[0][1]

@@ -326,9 +326,7 @@ class TestRepeatsAndRevisions:
     def test_entered_in_error_retracts_and_supersedes(self):
         ward = Ward()
         first = ward.body(vitals("patient-1", 0, values=ILL))
-        body = ward.body(
-            vitals("patient-1", 5, status="entered-in-error", replaces="v-patient-1-0", observations=[])
-        )
+        body = ward.body(vitals("patient-1", 5, status="entered-in-error", replaces="v-patient-1-0", observations=[]))
         assert body["status"] == "retracted"
         assert body["supersedes"] == [first["recommendation_id"]]
         assert body["clinical_scores"]["news2"]["total"] is None
