@@ -7,10 +7,10 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import typer
 from rich.console import Console
@@ -45,11 +45,15 @@ class Run:
 
     def section(self, name: str) -> Section:
         """Measure one section."""
-        site, plan, progress = self._site, self._plan, self._progress
+        site, plan = self._site, self._plan
+
+        def progress(text: str) -> None:
+            self._progress(f"{name}: {text}")
+
         if name == "null":
             return null_model.measure(site, plan, progress)
         if name == "vitals":
-            return throughput.section(plan, self._throughput())
+            return throughput.section(plan, self._throughput(progress))
         if name == "stages":
             found, text = stages.measure(plan, site.place(), progress, profile=self._profile)
             if text:
@@ -58,19 +62,19 @@ class Run:
         if name == "models":
             offline = shares.measure_offline(plan, progress)
             served = {
-                "vitals": self._throughput(),
+                "vitals": self._throughput(progress),
                 "notes": throughput.measure_notes(site, plan, progress),
                 "imaging": throughput.measure_images(site, plan, progress),
             }
             return shares.section(plan, offline, served)
         if name == "latency":
-            full = self._throughput().per_second if plan.rate is None else 0.0
+            full = self._throughput(progress).per_second if plan.rate is None else 0.0
             return latency.measure(site, plan, full, progress)
         return memory.measure(site, plan, progress)
 
-    def _throughput(self) -> throughput.Throughput:
+    def _throughput(self, progress: Progress) -> throughput.Throughput:
         if self._vitals is None:
-            self._vitals = throughput.measure_vitals(self._site, self._plan, self._progress)
+            self._vitals = throughput.measure_vitals(self._site, self._plan, progress)
         return self._vitals
 
 
@@ -110,13 +114,12 @@ def bench(
         err.print(f"the machine is busy (load {load_before:.1f}): the figures will be noisy, and the report says so")
     command = "python -m bench " + shlex.join(sys.argv[1:]) if sys.argv[1:] else "python -m bench"
     found: list[Section] = []
-    with _bar(len(names)) as progress, Site(_broker(broker)) as site:
+    with _bar(len(names)) as (tell, advance), Site(cast("BrokerName", broker)) as site:
         where = report.circumstances(command, site.broker, load_before)
-        run = Run(site, plan, lambda text: progress(f"{name}: {text}"), profile=profile)
-        for name in names:  # noqa: B007 - the closure above reads it
-            progress(f"{name}: beginning")
+        run = Run(site, plan, tell, profile=profile)
+        for name in names:
             found.append(run.section(name))
-            progress(None)
+            advance()
     text = report.markdown(where, found, time.monotonic() - began)
     report.write(results, where, found, text)
     sys.stdout.write(text)
@@ -131,13 +134,9 @@ def _names(only: str) -> list[str]:
     return [name for name in SECTIONS if not asked or name in asked]
 
 
-def _broker(name: str) -> BrokerName:
-    return "kafka" if name == "kafka" else "auto" if name == "auto" else "embedded"
-
-
 @contextmanager
-def _bar(total: int) -> Iterator[Progress]:
-    """A bar on a terminal, lines elsewhere; told None, it counts one section as done."""
+def _bar(total: int) -> Iterator[tuple[Progress, Callable[[], None]]]:
+    """A bar on a terminal, lines elsewhere: how to say what happens, and how to count a section as done."""
     bar = Bar(
         SpinnerColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=err,
         disable=not err.is_terminal,
@@ -145,15 +144,13 @@ def _bar(total: int) -> Iterator[Progress]:
     with bar:
         task = bar.add_task("starting servers", total=total)
 
-        def tell(text: str | None) -> None:
-            if text is None:
-                bar.advance(task)
-            elif err.is_terminal:
+        def tell(text: str) -> None:
+            if err.is_terminal:
                 bar.update(task, description=text)
             else:
                 err.print(text, markup=False)
 
-        yield tell
+        yield tell, lambda: bar.advance(task)
 
 
 def main() -> None:

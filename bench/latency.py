@@ -65,17 +65,26 @@ async def _drive(
 def _section(plan: Plan, schedule: Schedule, per_second: float, found: Delays, sent: Sent) -> Section:
     counted = Delays(sorted(sent.late_s[schedule.first :]), 0)
     rows = [
-        (f"p{percent:g}" if percent < 100 else "max", _ms(found, percent), _ms(counted, percent)) for percent in _PERCENTS
+        (f"p{percent:g}" if percent < 100 else "max", _ms(found, percent), _ms(counted, percent))
+        for percent in _PERCENTS
     ]
     share = f", {schedule.rate / per_second:.0%} of the throughput on a full topic" if per_second else ""
     notes = [
-        f"{schedule.rate:.0f} records/s{share}; {len(found.sorted_s)} records counted over "
-        f"{plan.latency_s - plan.warm_up_s:g} s after {plan.warm_up_s:g} s of warm-up; {found.missing} never came, "
-        f"{sent.failed} were refused.",
-        "Open loop: send times are fixed beforehand, and a delay counts from the time at which a record was due, so a stall "
-        "of the sender or of the worker counts against every record that was due meanwhile.",
-        "From due to received by a consumer of the recommendations: broker, both fetches, and the load generator's own share "
-        "of the same cores are in it. `sender late` is the part between due and handed to the Kafka client.",
+        (
+            f"{schedule.rate:.0f} records/s{share}; {len(found.sorted_s)} records counted over "
+            f"{plan.latency_s - plan.warm_up_s:g} s after {plan.warm_up_s:g} s of warm-up; {found.missing} "
+            f"never came, {sent.failed} were refused."
+        ),
+        (
+            "Open loop: send times are fixed beforehand, and a delay counts from the time at which a record "
+            "was due, so a stall of the sender or of the worker counts against every record that was due "
+            "meanwhile."
+        ),
+        (
+            "From due to received by a consumer of the recommendations: broker, both fetches, and the load "
+            "generator's own share of the same cores are in it. `sender late` is the part between due and "
+            "handed to the Kafka client."
+        ),
     ]
     figures = {
         "rate": schedule.rate,

@@ -72,7 +72,7 @@ def _section(plan: Plan, samples: list[tuple[int, int]]) -> Section:
         rows.append(("after 1 000 000 records, extrapolated", number(expected / _MIB)))
         notes.append(
             f"Only {count} records were run: the last line is arithmetic on the growth above, not a measurement. "
-            "`--memory-records 1000000` measures it (the embedded broker then needs 5 GB of memory)."
+            "`--memory-records 1000000` measures it (the embedded broker then needs 6 GB of memory)."
         )
     figures = {"samples": samples, "growth_bytes_a_million": growth, "extrapolated": count < _ASKED}
     return Section("memory", "Memory of a worker", ("", "MiB"), rows, figures, notes)

@@ -107,10 +107,15 @@ def _section(plan: Plan, rates: dict[str, list[float]]) -> Section:
         ],
         {"ours_per_s": rates["bench.null_ours"], "faust_per_s": rates["bench.null_faust"], "ratio": ours / faust},
         [
-            f"Best of {plan.repeats}, in turn, each in its own process on the same full topic: {plan.null_records} records "
-            f"for ours, the first {plan.null_faust_records} of them for Faust; from the first acknowledged batch to the last.",
-            "Both: JSON decoded by orjson, batches of up to 256, a small JSON result a record, acks=all, every delivery "
-            "awaited before its record counts as done.",
+            (
+                f"Best of {plan.repeats}, in turn, each in its own process on the same full topic: "
+                f"{plan.null_records} records for ours, the first {plan.null_faust_records} of them for Faust;"
+                " from the first acknowledged batch to the last."
+            ),
+            (
+                "Both: JSON decoded by orjson, batches of up to 256, a small JSON result a record, acks=all, "
+                "every delivery awaited before its record counts as done."
+            ),
         ],
     )
 

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -37,7 +38,7 @@ class Section:
     name: str
     title: str
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]] = field(default_factory=list)
+    rows: Sequence[tuple[str, ...]] = ()
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -75,15 +76,19 @@ def markdown(where: Circumstances, sections: list[Section], seconds: float) -> s
         "# wardstream bench",
         "",
         f"`{where.command}` on {where.began}, {seconds:.0f} s in all.",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
-        f"broker: {where.broker}; Redis: embedded (Valkey).",
+        (
+            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
+            f"broker: {where.broker}; Redis: embedded (Valkey)."
+        ),
         ", ".join(f"{name} {version}" for name, version in where.versions.items()) + ".",
     ]
     if where.load_before > BUSY:
         lines += [
             "",
-            f"**Noisy: the machine had a load of {where.load_before:.1f} before the start. "
-            "Figures of a busy machine are not to be quoted.**",
+            (
+                f"**Noisy: the machine had a load of {where.load_before:.1f} before the start. "
+                "Figures of a busy machine are not to be quoted.**"
+            ),
         ]
     for section in sections:
         lines += ["", f"## {section.title}", "", *table(section)]
@@ -96,7 +101,9 @@ def table(section: Section) -> list[str]:
     widths = [max(len(row[k]) for row in [section.header, *section.rows]) for k in range(len(section.header))]
 
     def line(cells: tuple[str, ...]) -> str:
-        padded = [cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(cells, widths, strict=True))]
+        padded = [
+            cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        ]
         return "| " + " | ".join(padded) + " |"
 
     rule = "|" + "|".join("-" * (w + 2) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(widths)) + "|"
@@ -114,8 +121,8 @@ def write(folder: Path, where: Circumstances, sections: list[Section], text: str
 
 def number(value: float, digits: int = 3) -> str:
     """A figure with as many digits as it deserves: 12345 -> 12 300, 0.01234 -> 0.0123."""
-    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
-        return "-" if value != value else "never"  # noqa: PLR0124
+    if value != value or value in (float("inf"), float("-inf")):
+        return "-" if value != value else "never"
     if value == 0:
         return "0"
     places = digits - 1 - int(f"{value:e}".split("e")[1])

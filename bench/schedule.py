@@ -8,6 +8,7 @@ of the sender counts as well as one of the worker. Pure: no clock, no Kafka.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ class Delays:
     missing: int
 
     def percentile(self, percent: float) -> float:
-        """The least delay that at least `percent` % of the records do not exceed (nearest rank); NaN without records."""
+        """The least delay that `percent` % of the records do not exceed (nearest rank); NaN without records."""
         if not self.sorted_s:
             return math.nan
         rank = max(1, math.ceil(len(self.sorted_s) * percent / 100 - 1e-9))
@@ -82,6 +83,24 @@ def delays(schedule: Schedule, received_s: Mapping[int, float]) -> Delays:
     return Delays(sorted(found), sum(math.isinf(delay) for delay in found))
 
 
+def steady_rate(times_ms: Sequence[int], skip: float = 0.1) -> float:
+    """Results a second, once it runs.
+
+    Results come in bursts, a batch at a time, so the burst with which counting begins does not count itself: only what
+    is later than the first `skip` of all results counts, over the time since then. NaN where nothing is later.
+
+    Args:
+        times_ms: When each result was made, in any order, milliseconds.
+        skip: Share of results before counting begins.
+    """
+    ordered = sorted(times_ms)
+    if not ordered:
+        return math.nan
+    begin = ordered[int(len(ordered) * skip)]
+    later = len(ordered) - bisect_right(ordered, begin)
+    return later / (ordered[-1] - begin) * 1000 if later else math.nan
+
+
 def growth_per_million(samples: Sequence[tuple[int, int]]) -> float:
     """Bytes that one million records more would add, by least squares over (records, bytes).
 
@@ -93,10 +112,3 @@ def growth_per_million(samples: Sequence[tuple[int, int]]) -> float:
     mean_y = sum(y for _, y in samples) / len(samples)
     spread = sum((x - mean_x) ** 2 for x, _ in samples)
     return 1e6 * sum((x - mean_x) * (y - mean_y) for x, y in samples) / spread
-
-
-def median(values: Sequence[float]) -> float:
-    """The middle value; the mean of the two middle ones for an even count."""
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

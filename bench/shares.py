@@ -53,7 +53,10 @@ def measure_offline(plan: Plan, progress: Progress) -> Offline:
     texts = [orjson.loads(value)["text"] for _, value in notes(min(plan.note_records, 1024), _FIRST_MS)]
     written = _best(plan.repeats, lambda: _notes(models, texts, settings.batch_max_notes))
     progress("decoding and imaging network alone")
-    films = [base64.b64decode(orjson.loads(value)["image"]["data"]) for _, value in images(min(plan.image_records, 96), _FIRST_MS)]
+    films = [
+        base64.b64decode(orjson.loads(value)["image"]["data"])
+        for _, value in images(min(plan.image_records, 96), _FIRST_MS)
+    ]
     shown = asyncio.run(_images(models, films, settings, plan.repeats))
     return Offline(vitals, written, shown, str(device))
 
@@ -69,7 +72,12 @@ def section(plan: Plan, offline: Offline, served: dict[str, Throughput]) -> Sect
         alone = float(getattr(offline, name))
         share = found.per_second / alone
         rows.append((name, str(sizes[name]), number(alone), number(found.per_second), f"{share:.0%}"))
-        figures[name] = {"offline_per_s": alone, "worker_per_s": found.per_second, "share": share, "cpu_us": found.cpu_us}
+        figures[name] = {
+            "offline_per_s": alone,
+            "worker_per_s": found.per_second,
+            "share": share,
+            "cpu_us": found.cpu_us,
+        }
     return Section(
         "models",
         "Models in the worker, against themselves alone",
@@ -77,11 +85,15 @@ def section(plan: Plan, offline: Offline, served: dict[str, Throughput]) -> Sect
         rows,
         figures | {"device": offline.device},
         [
-            f"Alone: best of {plan.repeats}, same batch size, {settings.torch_threads} thread(s), device {offline.device}. "
-            "vitals: explained step and heads; notes: tokenizer and network; imaging: decoding of 1024 x 1024 JPEG in the "
-            "decode pool, overlapped with the network.",
-            "In the worker: fed with that modality only, until its topic is empty; no content occurs twice, so the "
-            "embedding cache never helps.",
+            (
+                f"Alone: best of {plan.repeats}, same batch size, {settings.torch_threads} thread(s), device "
+                f"{offline.device}. vitals: explained step and heads; notes: tokenizer and network; imaging: "
+                "decoding of 1024 x 1024 JPEG in the decode pool, overlapped with the network."
+            ),
+            (
+                "In the worker: fed with that modality only, until its topic is empty; no content occurs "
+                "twice, so the embedding cache never helps."
+            ),
         ],
     )
 

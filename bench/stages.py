@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
+import gc
 import io
 import pstats
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +27,9 @@ from bench.events import Load, vitals
 from bench.plan import Plan, Progress
 from bench.report import Section, number
 from bench.site import Place
+from models.clinical.actions import Catalogue
+from models.columns import COLUMNS
+from models.recommend.ranker import Ranker
 from topics.catalogue import VITALS
 from topics.codec import decode
 from topics.vitals import VitalsEvent
@@ -33,11 +39,12 @@ from workers.context import WINDOW, Contexts, blank, pack, unpack
 from workers.control import Control, ControlBoard
 from workers.decide import Work
 from workers.fold import fold_vitals
+from workers.judge import Judge
 from workers.ledger import PartitionLedger
 from workers.metrics import Metrics
 from workers.parts import Parts, build_parts
 from workers.patients import Patients
-from workers.pipeline import Pipeline
+from workers.pipeline import DECIDE_DEPTH, Pipeline
 from workers.records import Publish, Record, Refused, Source
 from workers.settings import Settings
 from workers.stores import MemoryContexts, RedisContexts
@@ -76,7 +83,7 @@ class Workbench:
         self.parts = parts
         self.control: Control = control.snapshot(0)
         patients = Patients(
-            store, _unused, _unused, wait_s=0.0, most=1, count=metrics.count_context
+            store, _unused, lambda _sources: None, wait_s=0.0, most=1, count=metrics.count_context
         )  # fmt: skip
         self.pipeline = Pipeline(
             settings, {}, parts.decider, patients, _Nowhere(), control, parts.threads, parts.identity, metrics
@@ -126,7 +133,9 @@ def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: boo
         progress("filling the windows of 256 patients")
         bench = Workbench(settings, parts, store)
         progress("measuring each stage")
-        stages = _compute(bench, plan.stage_rounds) + _around(bench, settings, plan.stage_rounds)
+        with _no_collection():
+            stages = _compute(bench, plan.stage_rounds) + _around(bench, settings, plan.stage_rounds)
+        stages.append(Stage("garbage collection, Python's defaults", _collection(bench, plan.stage_rounds)))
         if place is not None:
             stages += asyncio.run(_redis(bench, place.settings, plan.stage_rounds))
         text = _profile(bench) if profile else ""
@@ -141,7 +150,8 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     rows, changed = collate.vitals_rows(records), collate.changes(records)
     folded = bench.contexts.copy()
     fold_vitals(folded, rows.rows.copy(), changed, model)
-    judge = bench.parts.decider.judge if hasattr(bench.parts.decider, "judge") else bench.parts.decider._judge  # noqa: SLF001
+    catalogue = Catalogue.load()
+    judge = Judge(catalogue, Ranker.unfitted(catalogue, len(COLUMNS)))  # as workers.parts builds it
     decisions = [each for each in bench.decide(bench.contexts.copy(), records) if isinstance(each, Publish)]
     assert len(decisions) == _BATCH
     bodies = [each.body for each in decisions]
@@ -152,15 +162,21 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     )  # fmt: skip
     total = _best(rounds, lambda: bench.decide(bench.contexts.copy(), records))
     parts = [
-        Stage("rows from events", _best(rounds, lambda: (collate.vitals_rows(records), collate.changes(records))), "decide"),
+        Stage(
+            "rows from events",
+            _best(rounds, lambda: (collate.vitals_rows(records), collate.changes(records))),
+            "decide",
+        ),
         Stage(
             "fold",
-            _best(rounds, lambda c: fold_vitals(c, rows.rows.copy(), changed, model), lambda: bench.contexts.copy()),
+            _best(rounds, lambda c: fold_vitals(c, rows.rows.copy(), changed, model), bench.contexts.copy),
             "decide",
         ),
         Stage("network: explained step", _best(rounds, lambda: model.explain(*inputs)), "fold"),
         Stage("network: step of the checkpoint", _best(rounds, lambda: model.step(*inputs)), "fold"),
-        Stage("judge", _best(rounds, lambda c: judge.assess(c, bench.parts.models, bench.control), folded.copy), "decide"),
+        Stage(
+            "judge", _best(rounds, lambda c: judge.assess(c, bench.parts.models, bench.control), folded.copy), "decide"
+        ),
         Stage("serialise", _best(rounds, lambda: [orjson.dumps(body) for body in bodies]), "decide"),
     ]
     rest = total - sum(stage.us for stage in parts if stage.inside == "decide")
@@ -207,15 +223,16 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     keys = [record.patient for record in bench.last]
     values = pack(bench.contexts)
     versions = [value[:8] for value in values]
-    found: dict[str, list[tuple[float, float]]] = {"context read": [], "context write": []}
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "context read": lambda: store.read(keys),
+        "context write": lambda: store.compare_and_set(keys, versions, values),
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     try:
         for _ in range(rounds + 1):
-            for name in found:
+            for name, call in calls.items():
                 cpu, wall = time.thread_time(), time.perf_counter()
-                if name == "context read":
-                    await store.read(keys)
-                else:
-                    await store.compare_and_set(keys, versions, values)
+                await call()
                 found[name].append((time.thread_time() - cpu, time.perf_counter() - wall))
     finally:
         await store.close()
@@ -235,6 +252,38 @@ def _best(rounds: int, work: Callable[..., Any], prepare: Callable[[], Any] | No
         work(*arguments)
         best = min(best, time.thread_time() - start)
     return best / _BATCH * 1e6
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the cyclic garbage collector: when it runs is chance, so it has a line of its own."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _collection(bench: Workbench, rounds: int) -> float:
+    """What the collector adds, microseconds an event: the mean with it, less the mean without.
+
+    As in a worker, some batches of results are alive while the next one is decided.
+    """
+    batches = max(20, 2 * rounds)
+    copies = [bench.contexts.copy() for _ in range(batches)]
+
+    def mean() -> float:
+        alive: deque[Any] = deque(maxlen=DECIDE_DEPTH)
+        start = time.thread_time()
+        for contexts in copies:
+            contexts[:] = bench.contexts
+            alive.append(bench.decide(contexts, bench.last))
+        return (time.thread_time() - start) / batches / _BATCH * 1e6
+
+    with _no_collection():
+        without = mean()
+    return max(0.0, mean() - without)
 
 
 def _profile(bench: Workbench) -> str:
@@ -265,9 +314,13 @@ def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
         rows,
         {"us": {stage.name: stage.us for stage in stages}, "sum_us": whole},
         [
-            f"CPU time of one thread, batches of {_BATCH} patients with full windows, best of {plan.stage_rounds}; what is "
-            "indented is part of the line above it."
+            f"CPU time of one thread, batches of {_BATCH} patients with full windows, best of "
+            f"{plan.stage_rounds}; what is indented is part of the line above it."
             + (" Whole round trips are by the clock and not in the sum." if with_redis else ""),
+            (
+                "Garbage collection: mean of deciding with the collector less without it, three batches of "
+                "results alive, in a process with Python's default thresholds."
+            ),
             "Not in it: fetching, the event loop, thread hand-overs, metrics, the Kafka client's own work.",
         ],
     )

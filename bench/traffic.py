@@ -39,7 +39,7 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 
 async def fill(settings: Settings, topic: str, records: Iterable[tuple[int, bytes, bytes]]) -> int:
-    """Write records, (partition, key, value) each, in order and in whole batches; returns how many, all acknowledged."""
+    """Write records, (partition, key, value) each, in order, in whole batches; returns how many, all acknowledged."""
     count = 0
     name = full_name(settings.topic_prefix, topic)
     async with producer(settings) as client:
@@ -135,23 +135,14 @@ class Published:
     """What lies in an output topic.
 
     Attributes:
-        first_ms: When the first result was made, epoch milliseconds by the producer's clock.
-        last_ms: When the last one was.
-        records: How many.
+        times_ms: When each result was made, epoch milliseconds by the producer's clock.
         distinct: Of how many events.
         value_bytes: Sum of their sizes.
     """
 
-    first_ms: int = 0
-    last_ms: int = 0
-    records: int = 0
+    times_ms: list[int] = field(default_factory=list)
     distinct: int = 0
     value_bytes: int = 0
-
-    @property
-    def per_second(self) -> float:
-        """Results a second from the first to the last."""
-        return (self.records - 1) / max(1e-3, (self.last_ms - self.first_ms) / 1000)
 
 
 async def read_back(settings: Settings, expected: int, patience_s: float = 10.0) -> Published:
@@ -160,15 +151,14 @@ async def read_back(settings: Settings, expected: int, patience_s: float = 10.0)
     Raises:
         UserError: Nothing came for `patience_s`, and some are missing.
     """
-    found = Published(first_ms=2**62)
+    found = Published()
     events: set[int] = set()
     async with results(settings) as client:
         heard = time.monotonic()
         while len(events) < expected:
             batches = await client.getmany(timeout_ms=200)
             for record in (record for batch in batches.values() for record in batch):
-                found.records += 1
-                found.first_ms, found.last_ms = min(found.first_ms, record.timestamp), max(found.last_ms, record.timestamp)
+                found.times_ms.append(record.timestamp)
                 found.value_bytes += len(record.value)
                 events.add(cause(record.value))
             if batches:

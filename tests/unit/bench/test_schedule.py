@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.schedule import Delays, Schedule, delays, growth_per_million
+from bench.schedule import Delays, Schedule, delays, growth_per_million, steady_rate
 
 
 def test_send_times_are_fixed_by_the_rate_alone():
@@ -80,3 +80,19 @@ def test_growth_is_the_slope_over_records():
 
     assert growth_per_million(samples) == pytest.approx(1e6)
     assert growth_per_million([(5, 1), (5, 2)]) == 0.0
+
+
+def test_a_steady_rate_does_not_count_the_burst_it_begins_with():
+    bursts = [ms for ms in range(0, 5_000, 250) for _ in range(100)]  # 100 results each quarter of a second
+
+    assert steady_rate(bursts) == pytest.approx(400)
+    assert steady_rate(list(reversed(bursts))) == pytest.approx(400)
+
+
+def test_a_slow_start_does_not_count():
+    assert steady_rate([0, *range(10_000, 11_000)]) == pytest.approx(1_000, rel=0.01)
+
+
+def test_a_single_burst_has_no_rate():
+    assert math.isnan(steady_rate([7, 7, 7]))
+    assert math.isnan(steady_rate([]))
