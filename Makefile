@@ -55,7 +55,7 @@ lock: ## Renew requirements.lock from pyproject.toml
 	$(LOCK)/bin/python -m pip install 'setuptools>=77' '.[dev]'
 	@sed '/^#/!d' requirements.lock > requirements.lock.new
 	@$(LOCK)/bin/python -m pip freeze --all --exclude pip --exclude wardstream \
-	  | grep -Ev '^(nvidia-|cuda-|triton)' | sed -e 's/+[^;]*//' -e "s/^uvloop==.*/&; sys_platform != 'win32'/" \
+	  | grep -Ev '^(nvidia-|cuda-|triton)' | sed -e 's/+[^;]*//' \
 	  >> requirements.lock.new
 	@mv requirements.lock.new requirements.lock
 	@rm -rf $(LOCK) build

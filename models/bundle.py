@@ -69,7 +69,7 @@ def build(network: Callable[[], Network], state: dict[str, Tensor], where: Path,
         built = network()
         built.load_state_dict(state)
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{where} does not fit this release of wardstream: {reason}") from error
     return built.to(device).eval().requires_grad_(False)
 
@@ -97,6 +97,8 @@ def load_bundle(folder: Path | None = None, device: torch.device | str = "cpu") 
         tokenizer = NoteTokenizer.load(places["notes"] / FILE)
     except (OSError, ValueError) as error:
         raise WeightsError(f"{places['notes'] / FILE} cannot be read: copy the whole folder of the model") from error
+    if len(tokenizer) != config["notes"].get("vocabulary"):
+        raise WeightsError(f"{places['notes'] / FILE} is of other weights: copy the whole folder of the model")
     return Bundle(
         vitals=build(
             lambda: VitalsEncoder(VitalsConfig(**config["vitals"])), states["vitals"], places["vitals"], device

@@ -50,6 +50,14 @@ def calibrated_logits(
     return shifted
 
 
+def exclusive_probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Softmax of (B, L) logits of exclusive labels after division by the temperature; a row with NaN becomes NaN."""
+    shifted = logits / np.float32(temperature)
+    powers = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    probability: NDArray[np.float32] = np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    return probability
+
+
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """The logistic function of any array, without overflow; NaN stays NaN."""
     probability: NDArray[np.float32] = np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float32)

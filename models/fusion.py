@@ -70,11 +70,8 @@ class LateFusion(nn.Module):
             Risk logit (B,), the base rate where nothing is present; and shares (B, 3) >= 0 of the absolute log odds
             each modality moved it from the base rate, which sum to 1, or to 0 where nothing moved it.
         """
-        clean_note = torch.where(present[:, 1:2], note_embedding, 0.0)
-        clean_image = torch.where(present[:, 2:3], image_embedding, 0.0)
-        parts = torch.stack(
-            (vitals_logit - self.base, self.evidence(self.note, clean_note), self.evidence(self.image, clean_image)), 1
-        )
+        note, image = self.evidence(self.note, note_embedding), self.evidence(self.image, image_embedding)
+        parts = torch.stack((vitals_logit - self.base, note, image), 1)
         fade = torch.exp(-torch.nan_to_num(age_h, nan=0.0).clamp(min=0) / self.fade_h)
         parts = torch.where(present, parts * fade, 0.0)
         weight = parts.abs()

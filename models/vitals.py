@@ -146,7 +146,8 @@ class VitalsEncoder(nn.Module):
             static: (B, 2).
 
         Returns:
-            h' (B, H), and (B, P) signed contributions in log odds; 0 where nothing is known or the column is unused.
+            h' (B, H), and (B, P) signed contributions in log odds before calibration; 0 where nothing is known or the
+            column is unused.
         """
         x = self.features(values, carried, gap_h, static)
         after, gradient = self.cell.step_with_gradient(x, h, self.head.weight[0])

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from workers.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis, ServerProcess, free_port, kafka_answers
@@ -24,7 +25,10 @@ from workers.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis, Serve
 ROOT = Path(__file__).resolve().parents[1]
 POM = ROOT / "tests" / "e2e" / "kafka" / "pom.xml"
 
-__all__ = ["ApacheKafka", "Broker", "EmbeddedRedis", "Tansu", "admin", "create_topics", "delete_topics", "free_port"]
+__all__ = [
+    "ApacheKafka", "Broker", "EmbeddedRedis", "SecondKafka", "Tansu", "admin", "alter_topic", "coordinator_ready",
+    "create_topics", "delete_topics", "free_port",
+]  # fmt: skip
 
 
 class Tansu(EmbeddedBroker):
@@ -50,6 +54,7 @@ class ApacheKafka(ServerProcess):
     def __init__(self) -> None:
         self.jars = kafka_jars()
         super().__init__(start_timeout_s=60.0)
+        self.cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
         self._controller_port = free_port()
         self._properties = self.folder / "server.properties"
 
@@ -87,9 +92,8 @@ class ApacheKafka(ServerProcess):
         quick = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN")
         return ["java", *quick, "-cp", f"{self.jars}/*", *arguments]
 
-    def _format(self) -> None:
-        data = self.folder / "data"
-        settings = {
+    def _settings(self) -> dict[str, object]:
+        return {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
@@ -97,7 +101,7 @@ class ApacheKafka(ServerProcess):
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "log.dirs": data,
+            "log.dirs": self.folder / "data",
             "auto.create.topics.enable": "false",
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 2,
@@ -110,17 +114,38 @@ class ApacheKafka(ServerProcess):
             "broker.heartbeat.interval.ms": 300,
             "broker.session.timeout.ms": 1500,
         }
-        text = "".join(f"{key}={value}\n" for key, value in settings.items())
+
+    def _format(self) -> None:
         draft = self.folder / "draft.properties"
-        draft.write_text(text)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
-        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(draft))
+        draft.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()))
+        command = self._java("kafka.tools.StorageTool", "format", "-t", self.cluster, "-c", str(draft))
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         if done.returncode:
             raise EmbeddedError(
                 f"formatting the Kafka log folder failed: {(done.stderr or done.stdout).strip()[-500:]}"
             )
         draft.rename(self._properties)
+
+
+class SecondKafka(ApacheKafka):
+    """A second node that only holds replicas, so that there can be too few of them when it is gone."""
+
+    def __init__(self, first: ApacheKafka) -> None:
+        super().__init__()
+        self.cluster, self._first = first.cluster, first
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            **self._first._settings(),
+            "process.roles": "broker",
+            "node.id": 2,
+            "listeners": f"PLAINTEXT://{self.address}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": self.folder / "data",
+        }
+
+    def answers(self) -> bool:
+        return kafka_answers(self.port, brokers=2)
 
 
 Broker = Tansu | ApacheKafka
@@ -157,11 +182,25 @@ async def admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def create_topics(
-    bootstrap_servers: str, names: Sequence[str], *, partitions: int = 3, configs: Mapping[str, str] | None = None
+    bootstrap_servers: str,
+    names: Sequence[str],
+    *,
+    partitions: int = 3,
+    replicas: Sequence[int] | None = None,
+    configs: Mapping[str, str] | None = None,
 ) -> None:
-    """Creates topics and waits until every partition has a leader; an error of the broker is raised, not returned."""
-    async with admin(bootstrap_servers) as client:
+    """Creates topics and waits until every partition has a leader; an error of the broker is raised, not returned.
+
+    `replicas` names the nodes that hold each partition; the broker chooses one where it is None.
+    """
+    if replicas is None:
         wanted = [NewTopic(name, partitions, 1, topic_configs=dict(configs or {})) for name in names]
+    else:
+        placed = {partition: list(replicas) for partition in range(partitions)}
+        wanted = [
+            NewTopic(name, -1, -1, replica_assignments=placed, topic_configs=dict(configs or {})) for name in names
+        ]
+    async with admin(bootstrap_servers) as client:
         for name, code, *_ in (await client.create_topics(wanted)).topic_errors:
             if code:
                 raise for_code(code)(name)
@@ -173,10 +212,32 @@ async def create_topics(
     raise EmbeddedError(f"topics {names} have no leader after 5 s")
 
 
+async def coordinator_ready(bootstrap_servers: str) -> None:
+    """Waits until the topic of committed offsets exists, so that it is not placed on a node that comes later."""
+    async with admin(bootstrap_servers) as client, asyncio.timeout(15.0):
+        while True:
+            try:
+                await client.find_coordinator("any")
+            except KafkaError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
 def _led(topic: Mapping[str, object], partitions: int) -> bool:
     found = topic["partitions"]
     assert isinstance(found, list)
     return not topic["error_code"] and len(found) == partitions and all(part["leader"] >= 0 for part in found)
+
+
+async def alter_topic(bootstrap_servers: str, name: str, configs: Mapping[str, str]) -> None:
+    """Sets a topic's configuration; what is not named goes back to its default."""
+    async with admin(bootstrap_servers) as client:
+        responses = await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(configs))])
+        for response in responses:
+            for code, message, *_ in response.resources:
+                if code:
+                    raise for_code(code)(message)
 
 
 async def delete_topics(bootstrap_servers: str, prefix: str) -> None:

@@ -67,6 +67,7 @@ class AlertState:
         tier: Its tier.
         news2: NEWS2's lower bound when it last went out.
         raised_ms: Event time of raising, epoch milliseconds.
+        told_ms: Event time of raising or of the newest update: from here the clocks of answering it run.
         revision: How often this alert went out.
         alert_id: 16 bytes (a UUID), zero when never raised.
         action: Index of the action that the alert is about, -1 for none.
@@ -76,6 +77,7 @@ class AlertState:
     tier: Tier = Tier.NONE
     news2: int = 0
     raised_ms: int = 0
+    told_ms: int = 0
     revision: int = 0
     alert_id: bytes = bytes(16)
     action: int = -1
@@ -138,11 +140,15 @@ def step(
     if not state.active:
         if tier is Tier.NONE:
             return state, "none", reason
-        raised = AlertState(True, tier, facts.news2_low, facts.event_ms, 1, new_id, action)
+        raised = AlertState(True, tier, facts.news2_low, facts.event_ms, facts.event_ms, 1, new_id, action)
         return raised, "raise", reason
     if tier > state.tier or (tier is not Tier.NONE and facts.news2_low >= state.news2 + 2):
         worse = replace(
-            state, tier=max(tier, state.tier), news2=max(facts.news2_low, state.news2), revision=state.revision + 1
+            state,
+            tier=max(tier, state.tier),
+            news2=max(facts.news2_low, state.news2),
+            told_ms=max(facts.event_ms, state.told_ms),
+            revision=state.revision + 1,
         )
         return worse, "update", "worse: " + reason
     held = facts.event_ms - state.raised_ms >= thresholds.min_hold_ms

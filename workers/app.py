@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -53,7 +55,7 @@ class _Boot(BootStrategy):  # type: ignore[misc]
 
     def server(self) -> Iterable[Any]:
         """Services that Faust starts itself."""
-        return self._chain(self.sensors())
+        return list(self._chain(self.sensors()))
 
 
 class WardApp(faust.App):  # type: ignore[misc]
@@ -118,11 +120,17 @@ class Runner(faust.Service):  # type: ignore[misc]
             await self.consumption.stop()
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
-        for close in (self._consumer.stop, self._publisher.stop, self._admin.close, self._store.close, self._parts.close):
+        for close in (
+            self._consumer.stop,
+            self._publisher.stop,
+            self._admin.close,
+            self._store.close,
+            self._parts.close,
+        ):
             try:
                 async with asyncio.timeout(5):
                     await close()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the next part must be closed all the same
                 log.warning("close_failed", part=close.__qualname__, error=type(error).__name__)
         log.info("worker_stopped")
 
@@ -186,7 +194,7 @@ class Runner(faust.Service):  # type: ignore[misc]
                 log.info("worker_started", group=self.settings.kafka_group, modalities=self.settings.only)
         except BaseExceptionGroup as group_error:
             self._fail(_first(group_error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process must end without committing
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -253,8 +261,9 @@ def run(settings: Settings, *, bundle: Bundle | None = None) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     app = WardApp(
-        settings.kafka_group, broker=f"kafka://{settings.kafka_bootstrap_servers}", autodiscover=False, web_enabled=False,
-        topic_disable_leader=True, topic_allow_declare=False, loop=loop,
+        settings.kafka_group, broker=f"kafka://{settings.kafka_bootstrap_servers}", autodiscover=False,
+        web_enabled=False, topic_disable_leader=True, topic_allow_declare=False, loop=loop,
+        datadir=str(Path(tempfile.gettempdir()) / "wardstream"),  # Faust makes one; nothing of ours lies in it
     )  # fmt: skip
     runner = Runner(settings, bundle)
     app.service(runner)

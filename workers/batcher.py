@@ -82,6 +82,10 @@ class _Lane(Generic[T]):
     queued_cost: float = 0.0
     seconds_per_cost: float | None = None
 
+    def due(self) -> float:
+        """When the slack of its oldest queued record is spent."""
+        return self.queue[0].since + self.settings.slack_s
+
     def limit(self) -> float:
         """Cost that fits the time budget, by what was learned."""
         if not self.seconds_per_cost:
@@ -128,6 +132,11 @@ class MicroBatcher(Generic[T]):
         """Records of the lane that have not been released."""
         return self._lanes[lane].held
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any record waits, in a lane or aside."""
+        return bool(self._aside) or any(lane.queue for lane in self._lanes.values())
+
     def take(self, now: float, *, running: int) -> Batch[T] | None:
         """The next batch to start, or None.
 
@@ -147,7 +156,7 @@ class MicroBatcher(Generic[T]):
         return batch
 
     def release(self, batch: Batch[T]) -> None:
-        """A batch has settled: its records leave the lane, and records of its keys that waited aside rejoin, in order."""
+        """A batch has settled: its records leave the lane; those of its keys that waited aside rejoin, in order."""
         records, size = self._sizes.pop(id(batch))
         state = self._lanes[batch.lane]
         state.held -= records
@@ -165,12 +174,17 @@ class MicroBatcher(Generic[T]):
         return free
 
     def unclaim(self, keys: Iterable[Hashable]) -> None:
-        """Free keys; their records that waited aside go to the front, as they came first."""
+        """Free keys; their records that waited aside rejoin where they would stand by when they came."""
+        rejoining: dict[str, list[_Waiting[T]]] = {}
         for key in keys:
             self._busy.discard(key)
-            for lane, waiting in reversed(self._aside.pop(key, deque())):
-                self._lanes[lane].queue.appendleft(waiting)
-                self._lanes[lane].queued_cost += waiting.cost
+            for lane, waiting in self._aside.pop(key, ()):
+                rejoining.setdefault(lane, []).append(waiting)
+        for name, some in rejoining.items():
+            state = self._lanes[name]
+            # Stable, and a freed key has nothing queued: its records keep their order. The head is the oldest.
+            state.queue = deque(sorted([*some, *state.queue], key=lambda waiting: waiting.since))
+            state.queued_cost += sum(waiting.cost for waiting in some)
 
     def observe(self, batch: Batch[T], seconds: float) -> None:
         """Learn what the batch cost."""
@@ -182,8 +196,7 @@ class MicroBatcher(Generic[T]):
 
     def deadline(self) -> float | None:
         """When the oldest waiting record's slack is spent: call `take` again by then. None when nothing waits."""
-        ends = [lane.queue[0].since + lane.settings.slack_s for lane in self._lanes.values() if lane.queue]
-        return min(ends, default=None)
+        return min((lane.due() for lane in self._lanes.values() if lane.queue), default=None)
 
     def drop(self) -> list[T]:
         """Forget what has not started (a rebalance, a shutdown); returns it. Claimed keys stay claimed."""
@@ -206,13 +219,13 @@ class MicroBatcher(Generic[T]):
         waiting = [lane for lane in self._lanes.values() if lane.queue]
         if not waiting:
             return None
-        for lane in waiting:  # starved lanes first
-            if now - lane.queue[0].since >= lane.settings.slack_s + self._starvation_s:
-                return lane, "slack"
+        starved = [lane for lane in waiting if now - lane.due() >= self._starvation_s]
+        if starved:  # the longest overdue, not the highest: under overload all lanes starve
+            return min(starved, key=_Lane.due), "slack"
         for lane in waiting:
             if len(lane.queue) >= lane.settings.max_records or lane.queued_cost >= lane.limit():
                 return lane, "full"
-            if now - lane.queue[0].since >= lane.settings.slack_s:
+            if now >= lane.due():
                 return lane, "slack"
         return (waiting[0], "idle") if running == 0 else None
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from models.columns import FLAGS, INDEX
 from topics.parameters import FLAG_BIT, PARAMETERS
-from topics.reasons import Reason
 from topics.readings import Suspect, readings
+from topics.reasons import Reason
 from topics.vitals import VitalsEvent
 from workers.context import CONFLICT, ENTRY, PROBABILITIES, SUSPECT, blank_rows
 from workers.fold import Changes

@@ -1,7 +1,7 @@
 """Consumption: whole fetches from Kafka into the pipeline, and offsets committed from the ledger alone.
 
-Everything about the group is here: joining, taking up partitions, fetching only for lanes with room, slow start after an
-unclean end, committing, handing over. What a record means is the pipeline's business.
+Everything about the group is here: joining, taking up partitions, fetching only for lanes with room, slow start after
+an unclean end, committing, handing over. What a record means is the pipeline's business.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FIRST_FETCH_POLLS: Final = 40
 _POLL_MS: Final = 50  # a lane that gets room again is fetched for after this long at most
 
 
-class OffsetsGone(Exception):
+class OffsetsGoneError(Exception):
     """Committed offsets no longer exist in the topic: records were lost outside this system."""
 
 
@@ -51,7 +51,7 @@ class Sink(Protocol):
         ...
 
 
-class Consumption(ConsumerRebalanceListener):
+class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
     """The consumer group's side of one worker.
 
     Args:
@@ -134,7 +134,7 @@ class Consumption(ConsumerRebalanceListener):
         """Fetch until cancelled.
 
         Raises:
-            OffsetsGone: Committed offsets no longer exist and settings do not allow to go on.
+            OffsetsGoneError: Committed offsets no longer exist and settings do not allow to go on.
         """
         while True:
             await self._assigned.wait()
@@ -182,7 +182,7 @@ class Consumption(ConsumerRebalanceListener):
             await self._consumer.seek_to_beginning(*(gone if self._allow_reset else never_committed))
             if self._allow_reset or len(never_committed) == len(gone):
                 return
-        raise OffsetsGone(
+        raise OffsetsGoneError(
             f"the committed offset of {names} no longer exists in the topic (retention, or the topic was made anew): "
             "records may be lost. Decide, then start once with WARDSTREAM_KAFKA_ALLOW_OFFSET_RESET=true"
         )

@@ -37,6 +37,7 @@ FOREIGN: Final = 1  # entry quality
 UNREADABLE: Final = 2  # entry quality
 TOMBSTONE: Final = 2**64 - 1  # content digest of an event that was replaced before it arrived
 
+# Every gap is a field of its own: numpy leaves true padding unset, and what happened to lie in memory would be stored.
 STATE = np.dtype(
     [
         ("ms", "<i8"),  # position: the last event folded in
@@ -49,6 +50,7 @@ STATE = np.dtype(
         ("static", "<f4", (2,)),  # age in years, 1 for male: NaN unknown
         ("pregnant", "i1"),  # -1 unknown, 0 no, 1 yes
         ("spo2_scale", "u1"),  # 1 or 2; 0 never stated, which is read as 1
+        ("", "V6"),
     ],
     align=True,  # torch takes no view of unaligned floats
 )
@@ -63,6 +65,7 @@ ROW = np.dtype(
         ("pregnant", "i1"),
         ("spo2_scale", "u1"),
         ("quality", "u1"),
+        ("", "V5"),
     ],
     align=True,
 )
@@ -87,6 +90,7 @@ ALERT = np.dtype(
         ("action", "i1"),
         ("revision", "<u4"),
         ("raised_ms", "<i8"),
+        ("told_ms", "<i8"),  # when it was raised or last became worse
         ("id", "V16"),
     ],
     align=True,
@@ -102,9 +106,12 @@ CONTEXT = np.dtype(
         ("notes", "u1"),
         ("seen_next", "u1"),
         ("cold", "u1"),  # 1 until the patient's first event is in
+        ("", "V3"),
         ("indicated", "<u8"),  # actions indicated by the newest events, bit by bit
         ("evidence_column", "i1", (EVIDENCE,)),
+        ("", "V3"),
         ("evidence", "<f4", (EVIDENCE,)),
+        ("", "V4"),
         ("checkpoint", STATE),
         ("head", STATE),
         ("window", ROW, (WINDOW,)),

@@ -39,7 +39,9 @@ class Control:
 
     def muted(self, unit: str | None, action_id: str) -> bool:
         """Whether an action must not page on a ward."""
-        return bool(self.mutes) and ((unit or EVERYWHERE, action_id) in self.mutes or (EVERYWHERE, action_id) in self.mutes)
+        return bool(self.mutes) and (
+            (unit or EVERYWHERE, action_id) in self.mutes or (EVERYWHERE, action_id) in self.mutes
+        )
 
 
 _DEFAULT = Thresholds()

@@ -65,7 +65,7 @@ class ControlReader:
             self._consumer._client.add_topic(self._topic)  # noqa: SLF001
             log.warning("control_topic_missing", topic=self._topic, advice="wardstream topics apply")
             await asyncio.sleep(1.0)
-        return found
+        return set(found)
 
     async def _at_end(self, partitions: list[TopicPartition]) -> bool:
         for partition in partitions:

@@ -7,6 +7,7 @@ from the contexts as they were; the record that makes it fail alone is decided a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,14 +29,13 @@ from workers.fold import Outcome, fold_entries, fold_vitals
 from workers.identity import alert_id, dedupe_key, recommendation_id
 from workers.inference import Models
 from workers.judge import Assessment, Judge
-from workers.output import AlertOut, BodyBuilder, outgoing_headers
+from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
 from workers.records import Decision, Duplicate, Publish, Record, Refused
 from workers.slow_start import Care
 
 log = structlog.get_logger(__name__)
 
 _FIELD: Final = {NOTES: "note", IMAGING: "image"}
-_MODEL_OF: Final = {VITALS: "vitals", NOTES: "notes", IMAGING: "imaging"}
 _INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
     Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND, Reason.IMAGE_FORBIDDEN,
     Reason.IMAGE_HASH_MISMATCH, Reason.IMAGE_UNAVAILABLE, Reason.NOT_APPLICABLE})  # fmt: skip
@@ -80,6 +80,7 @@ class Decider:
         self._output_topic = output_topic
         self._expires_ms = expires_ms
         self._now_ms = now_ms
+        self._texts = ActionTexts(judge.catalogue)
         index = judge.catalogue.index
         self._actions = {reason: index[action] for reason, action in _ACTION_OF.items()}
 
@@ -87,26 +88,21 @@ class Decider:
         """One decision a record, in order; `work.contexts` holds the contexts after the batch."""
         before = work.contexts.copy()
         try:
-            return self._rounds(work, control, self._models_for(work.records))
-        except Exception as error:
+            return self._rounds(work, self._how(work.records, control))
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
             log.warning("model_failed", error=type(error).__name__, records=len(work.records))
-            work.contexts[:] = before
-            if len(work.records) == 1:
-                return self._rounds(work, control, None, failed=True)
-            half = len(work.records) // 2
-            return [
-                decision
-                for part in (slice(0, half), slice(half, None))
-                for decision in self._part(work, part, control)
-            ]
+        work.contexts[:] = before
+        if len(work.records) == 1:
+            return self._rounds(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
+        half = len(work.records) // 2
+        return self._part(work, slice(0, half), control) + self._part(work, slice(half, None), control)
 
     def refold(self, contexts: Contexts, records: Sequence[Record]) -> None:
         """Fold records of one patient into a context that somebody else wrote meanwhile; nothing is published."""
         for record in records:
-            models = self._models_for([record])
             try:
-                self._fold(contexts, [record], models)
-            except Exception as error:
+                self._fold(contexts, [record], self._how([record], Control()).models)
+            except Exception as error:  # noqa: BLE001 - as in `decide`
                 log.warning("model_failed", error=type(error).__name__, records=1)
                 self._fold(contexts, [record], None)
 
@@ -115,20 +111,27 @@ class Decider:
         piece = Work(work.records[part], work.slots[part], work.contexts, work.degraded)
         return self.decide(piece, control)
 
-    def _models_for(self, records: Sequence[Record]) -> Models | None:
-        skip = len(records) == 1 and records[0].source.care >= Care.WITHOUT_MODELS
-        return None if skip else self.models
-
-    def _rounds(self, work: Work, control: Control, models: Models | None, *, failed: bool = False) -> list[Decision]:
+    def _rounds(self, work: Work, how: _How) -> list[Decision]:
         decisions: dict[int, Decision] = {}
         for index in rounds(work.slots):
             slots = work.slots[index]
             contexts = work.contexts[slots]
-            records = [work.records[i] for i in index]
-            made = self._round(records, contexts, work.degraded[slots], control, models, failed=failed)
+            made = self._round([work.records[i] for i in index], contexts, work.degraded[slots], how)
             work.contexts[slots] = contexts
             decisions.update(zip(index.tolist(), made, strict=True))
         return [decisions[i] for i in range(len(work.records))]
+
+    def _how(self, records: Sequence[Record], control: Control, failed: Reason | None = None) -> _How:
+        """With which models a batch is decided, and what must be said about it."""
+        reasons = [] if failed is None else [failed]
+        skip = len(records) == 1 and records[0].source.care >= Care.WITHOUT_MODELS
+        if skip and failed is None:
+            reasons.append(Reason.MODEL_SKIPPED)
+        if control.kill_switch:
+            reasons.append(Reason.KILL_SWITCH)
+        if control.models_off:
+            reasons.append(Reason.MODEL_OFF)
+        return _How(None if reasons and (failed or skip or control.kill_switch) else self.models, control, reasons)
 
     def _fold(
         self, contexts: Contexts, records: Sequence[Record], models: Models | None
@@ -150,82 +153,59 @@ class Decider:
         return outcome, reasons
 
     def _round(
-        self,
-        records: list[Record],
-        contexts: Contexts,
-        degraded: NDArray[np.bool_],
-        control: Control,
-        models: Models | None,
-        *,
-        failed: bool,
+        self, records: list[Record], contexts: Contexts, degraded: NDArray[np.bool_], how: _How
     ) -> list[Decision]:
+        """Decide one record each of different patients."""
         started_ms = self._now_ms()
         cold = (contexts["cold"] == 1) & degraded
-        usable = None if control.kill_switch else models
-        outcome, reasons = self._fold(contexts, records, usable)
-        found = self._judge.assess(contexts, usable, control)
-        off: list[Reason] = []
-        if failed:
-            off.append(Reason.MODEL_FAILED)
-        elif models is None:
-            off.append(Reason.MODEL_SKIPPED)
-        if control.kill_switch:
-            off.append(Reason.KILL_SWITCH)
-        if control.models_off:
-            off.append(Reason.MODEL_OFF)
-        notable = _notable(found)
-        labels = list(zip(self.models.vitals.labels, self.models.vitals.horizons, strict=True))
+        outcome, reasons = self._fold(contexts, records, how.models)
+        found = self._judge.assess(contexts, how.models, how.control)
         builder = BodyBuilder(
-            self._judge, contexts, found, self._versions(usable, control), self._expires_ms,
-            [(name, horizon or 6.0) for name, horizon in labels],
+            self._texts, contexts, found, self._versions(how), self._expires_ms,
+            self.models.vitals.horizons,
         )  # fmt: skip
-        facts = self._facts(found)
+        facts, notable = self._facts(found), _notable(found)
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(records, outcome.tolist(), strict=True)):
             if result == Outcome.DUPLICATE:
                 decisions.append(Duplicate(record))
-                continue
-            if result == Outcome.CONFLICT:
-                detail = "an event with this event_id and other content was processed before"
-                decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, detail))
-                continue
-            flags = [*off, *reasons[i], *notable[i]]
-            if degraded[i]:
-                flags.append(Reason.REDIS_UNAVAILABLE)
-            if cold[i]:
-                flags.append(Reason.COLD_CONTEXT)
-            if record.source.key is None:
-                flags.append(Reason.KEY_MISSING)
-            if result != Outcome.APPLIED:
-                flags.append(Reason.TOO_LATE if result == Outcome.TOO_LATE else Reason.SUPERSEDED)
-            decisions.append(self._publish(i, record, contexts, facts[i], control, builder, flags, started_ms, result))
+            elif result == Outcome.CONFLICT:
+                decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT_DETAIL))
+            else:
+                flags = [*how.reasons, *reasons[i], *notable[i], *_of_record(record, result)]
+                if degraded[i]:
+                    flags.append(Reason.REDIS_UNAVAILABLE)
+                if cold[i]:
+                    flags.append(Reason.COLD_CONTEXT)
+                decisions.append(self._publish(i, record, contexts[i], facts[i], how, builder, flags, started_ms))
         return decisions
 
     def _publish(
-        self, i: int, record: Record, contexts: Contexts, facts: Facts, control: Control, builder: BodyBuilder,
-        flags: list[Reason], started_ms: int, result: int,
+        self, i: int, record: Record, context: np.void, facts: Facts, how: _How, builder: BodyBuilder,
+        flags: list[Reason], started_ms: int,
     ) -> Publish:  # fmt: skip
-        event = record.event
-        ident = recommendation_id(record.source.topic, event.source, event.event_id, self._run)
-        alert = self._alert(contexts[i], record, ident, facts, control, moved=result == Outcome.APPLIED)
-        supersedes = []
-        if event.replaces is not None and result == Outcome.APPLIED:
-            supersedes.append(recommendation_id(record.source.topic, event.source, event.replaces, self._run))
-        body = builder.body(
-            i, record, recommendation_id=ident, run=self._run, status=_status(record, flags), reasons=flags,
-            supersedes=supersedes, alert=alert, now_ms=self._now_ms(), started_ms=started_ms,
-            control_offset=control.offset,
+        event, topic = record.event, record.source.topic
+        moved = Reason.TOO_LATE not in flags and Reason.SUPERSEDED not in flags
+        ident = recommendation_id(topic, event.source, event.event_id, self._run)
+        replaced = event.replaces if moved else None
+        verdict = Verdict(
+            ident, self._run, _status(record, flags), flags,
+            [] if replaced is None else [recommendation_id(topic, event.source, replaced, self._run)],
+            self._alert(context, record, ident, facts, how.control, moved=moved),
+            self._now_ms(), started_ms, how.control.offset,
         )  # fmt: skip
+        body = builder.body(i, record, verdict)
         trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
-        return Publish(record, orjson.dumps(body), headers, body)
+        alert = body["alert"]
+        return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"])
 
     def _facts(self, found: Assessment) -> list[Facts]:
         low, high = found.news2.low.tolist(), found.news2.high.tolist()
         three = (found.news2.single_three == TRUE).tolist()
         risk = found.risks.fused.tolist()
         return [
-            Facts(as_of, lo, hi, s3, arrest, None if r != r else r, applicable)
+            Facts(as_of, lo, hi, s3, arrest, None if math.isnan(r) else r, applicable)
             for as_of, lo, hi, s3, arrest, r, applicable in zip(
                 found.as_of.tolist(), low, high, three, found.arrest.tolist(), risk, found.applicable.tolist(),
                 strict=True,
@@ -245,18 +225,27 @@ class Decider:
         action = state.action if state.active else self._actions.get(why, -1)
         action_id = self._judge.catalogue.actions[action].id
         key = dedupe_key(record.patient, record.event.encounter_id, action_id)
-        state, change, reason = alerts.step(
-            state, facts, thresholds, new_id=alert_id(key, ident), action=action
-        )
+        state, change, reason = alerts.step(state, facts, thresholds, new_id=alert_id(key, ident), action=action)
         _pack_alert(stored, state)
         return AlertOut(state, change, reason, key, muted=control.muted(record.event.unit, action_id))
 
-    def _versions(self, models: Models | None, control: Control) -> dict[str, str | None]:
-        known = self.models.versions
-        return {
-            name: None if models is None and name != "ranker" or name in control.models_off else known.get(name)
-            for name in ("vitals", "notes", "imaging", "fusion", "ranker")
-        }
+    def _versions(self, how: _How) -> dict[str, str | None]:
+        off = how.control.models_off if how.models is not None else {*_NETWORKS, *how.control.models_off}
+        return {name: None if name in off else self.models.versions.get(name) for name in (*_NETWORKS, "ranker")}
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a batch is decided.
+
+    Attributes:
+        models: None for rules only.
+        reasons: What every result of the batch must say about it.
+    """
+
+    models: Models | None
+    control: Control
+    reasons: list[Reason]
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
@@ -271,7 +260,19 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(turn == k) for k in range(int(turn.max()) + 1)]
 
 
+def _of_record(record: Record, result: int) -> list[Reason]:
+    """What is to be said of the record itself."""
+    found = [] if record.source.key is not None else [Reason.KEY_MISSING]
+    if result == Outcome.TOO_LATE:
+        found.append(Reason.TOO_LATE)
+    elif result == Outcome.SUPERSEDED:
+        found.append(Reason.SUPERSEDED)
+    return found
+
+
 _NO_STATE: Final = AlertState()
+_NETWORKS: Final = ("vitals", "notes", "imaging", "fusion")
+_CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"
 
 
 def _notable(found: Assessment) -> list[list[Reason]]:
@@ -299,11 +300,12 @@ def _status(record: Record, flags: list[Reason]) -> str:
 def _unpack_alert(stored: np.void) -> AlertState:
     return AlertState(
         bool(stored["active"]), Tier(int(stored["tier"])), int(stored["news2"]), int(stored["raised_ms"]),
-        int(stored["revision"]), bytes(stored["id"]), int(stored["action"]),
+        int(stored["told_ms"]), int(stored["revision"]), bytes(stored["id"]), int(stored["action"]),
     )  # fmt: skip
 
 
 def _pack_alert(stored: np.void, state: AlertState) -> None:
     stored["active"], stored["tier"], stored["news2"] = state.active, state.tier, state.news2
+    stored["told_ms"] = state.told_ms
     stored["raised_ms"], stored["revision"], stored["action"] = state.raised_ms, state.revision, state.action
     stored["id"] = np.void(state.alert_id)

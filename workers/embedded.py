@@ -196,8 +196,8 @@ class ServerProcess(ABC):
             self._guard = None
 
 
-def kafka_answers(port: int, timeout_s: float = 1.0) -> bool:
-    """Whether a Kafka-protocol broker on `port` answers a metadata request and names at least one broker.
+def kafka_answers(port: int, *, brokers: int = 1, timeout_s: float = 1.0) -> bool:
+    """Whether a Kafka-protocol broker on `port` answers a metadata request and names that many brokers.
 
     Metadata v1 (api key 3) without topics, by hand: this is called before an event loop exists, and an open port
     alone would say nothing. Raises `OSError` or `struct.error` while nobody answers.
@@ -208,8 +208,8 @@ def kafka_answers(port: int, timeout_s: float = 1.0) -> bool:
         connection.settimeout(timeout_s)
         connection.sendall(struct.pack(">i", len(request)) + request)
         with connection.makefile("rb") as reply:
-            _size, _correlation, brokers = struct.unpack(">iii", reply.read(12))
-    return int(brokers) > 0
+            _size, _correlation, named = struct.unpack(">iii", reply.read(12))
+    return int(named) >= brokers
 
 
 class EmbeddedBroker(ServerProcess):

@@ -29,7 +29,7 @@ from workers.images.source import ImageSource
 from workers.inference import Models
 from workers.records import Encoded, Record
 from workers.slow_start import Care
-from workers.stores import ContextStore, StoreUnavailable
+from workers.stores import ContextStore, StoreUnavailableError
 from workers.threads import Threads
 
 log = structlog.get_logger(__name__)
@@ -49,9 +49,7 @@ class Encoder(Protocol):
 class NoteEncoder:
     """Notes through the tokenizer and the notes network."""
 
-    def __init__(
-        self, models: Models, threads: Threads, store: ContextStore, identity: Identity, count: Count
-    ) -> None:
+    def __init__(self, models: Models, threads: Threads, store: ContextStore, identity: Identity, count: Count) -> None:
         self._models, self._threads = models, threads
         self._cache = _Cache("note", models.notes.version, store, identity, count)
 
@@ -63,9 +61,7 @@ class NoteEncoder:
         if not missing:
             return
         model = self._models.notes
-        encoded = await _isolated(
-            self._threads, "notes", model.encode, [_text(todo[i]) for i in missing]
-        )
+        encoded = await _isolated(self._threads, "notes", model.encode, [_text(todo[i]) for i in missing])
         for i, result in zip(missing, encoded, strict=True):
             todo[i].encoded = result
         await self._cache.keep([keys[i] for i in missing], encoded)
@@ -144,9 +140,7 @@ class ImageEncoder:
 
 def without_embedding(reason: Reason) -> Encoded:
     """The result for what could not be encoded."""
-    return Encoded(
-        np.zeros(EMBEDDING, np.float32), np.zeros(0, np.float32), quality=UNREADABLE, reasons=(reason,)
-    )
+    return Encoded(np.zeros(EMBEDDING, np.float32), np.zeros(0, np.float32), quality=UNREADABLE, reasons=(reason,))
 
 
 def _allowed(records: Sequence[Record], model: str, control: Control) -> list[Record]:
@@ -170,12 +164,14 @@ async def _isolated(threads: Threads, name: str, encode: Callable[[list], list[E
     """Encode items; one that makes the model fail is found by halving and gets a result without embedding."""
     try:
         return await threads.run(name, lambda: encode(items))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its embedding
         log.warning("model_failed", model=name, error=type(error).__name__, records=len(items))
         if len(items) == 1:
             return [without_embedding(Reason.MODEL_FAILED)]
         half = len(items) // 2
-        return await _isolated(threads, name, encode, items[:half]) + await _isolated(threads, name, encode, items[half:])
+        return await _isolated(threads, name, encode, items[:half]) + await _isolated(
+            threads, name, encode, items[half:]
+        )
 
 
 def _text(record: Record) -> str:
@@ -197,7 +193,7 @@ class _Cache:
             return [], []
         try:
             found = await self._store.read_embeddings(keys)
-        except StoreUnavailable:
+        except StoreUnavailableError:
             found = [None] * len(keys)
         missing = []
         for i, (record, value) in enumerate(zip(records, found, strict=True)):
@@ -216,7 +212,7 @@ class _Cache:
             return
         try:
             await self._store.write_embeddings([key for key, _ in good], [value for _, value in good])
-        except StoreUnavailable:
+        except StoreUnavailableError:
             self._count(self._kind, "unwritten", len(good))
 
 

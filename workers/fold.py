@@ -13,6 +13,7 @@ It knows contexts and a recurrence to step; it knows no Redis, Kafka, clock, nor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -42,7 +43,7 @@ class Outcome(IntEnum):
     DUPLICATE = 1  # seen with the same content: already published
     CONFLICT = 2  # seen with other content: to the dead letters
     TOO_LATE = 3  # older than the window: published, state untouched
-    SUPERSEDED = 4  # its correction came first: published, state untouched
+    SUPERSEDED = 4  # its correction came first: published, state untouched but for what it replaces itself
 
 
 class Recurrence(Protocol):
@@ -111,6 +112,8 @@ def fold_vitals(
         outcome[i] = _revise(
             contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=bool(changes.retract[i]), model=model
         )
+    for i in np.flatnonzero((outcome == Outcome.SUPERSEDED) & (changes.replaces != 0)):
+        _revise(contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=True, model=model)
     _remember(contexts, rows["id"], changes.content, outcome)
     moved = outcome == Outcome.APPLIED
     contexts["as_of"] = np.where(moved, np.maximum(contexts["as_of"], rows["ms"]), contexts["as_of"])
@@ -131,10 +134,16 @@ def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], chan
         `(n,)` uint8 of Outcome.
     """
     outcome = _recognise(contexts, entries["id"], changes.content)
-    for i in np.flatnonzero(outcome == Outcome.APPLIED):
+    for i in np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)):
         context, entry = contexts[i], entries[i]
         kept = [context[field][k].copy() for k in range(int(context[field + "s"]))]
         replaced = int(changes.replaces[i])
+        if outcome[i] == Outcome.SUPERSEDED:
+            remaining = [e for e in kept if int(e["id"]) != replaced]
+            if replaced and len(remaining) == len(kept):
+                _forestall(contexts[i : i + 1], replaced)
+            _keep(context, field, remaining)
+            continue
         if replaced:
             remaining = [e for e in kept if int(e["id"]) != replaced]
             if len(remaining) == len(kept) and not _forestall(contexts[i : i + 1], replaced):
@@ -146,13 +155,17 @@ def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], chan
                 outcome[i] = Outcome.TOO_LATE
                 continue
             kept = sorted([*kept, entry], key=_position)[-ENTRIES:]
-        for k, e in enumerate(kept):
-            context[field][k] = e
-        context[field + "s"] = len(kept)
+        _keep(context, field, kept)
         context["as_of"] = max(int(context["as_of"]), int(entry["ms"]))
         context["cold"] = 0
     _remember(contexts, entries["id"], changes.content, outcome)
     return outcome
+
+
+def _keep(context: np.void, field: str, entries: Sequence[np.void]) -> None:
+    for k, entry in enumerate(entries):
+        context[field][k] = entry
+    context[field + "s"] = len(entries)
 
 
 def adopt(contexts: Contexts, model: Recurrence) -> None:
@@ -161,6 +174,7 @@ def adopt(contexts: Contexts, model: Recurrence) -> None:
         context = contexts[i : i + 1]
         context["model"] = model.digest
         context["checkpoint"]["hidden"] = 0.0
+        context["head"]["hidden"] = 0.0
         if context["rows"][0]:
             _refold(context, model)
 
@@ -206,23 +220,17 @@ def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void],
     full = index[contexts["rows"][index] == WINDOW]
     if len(full):
         window = contexts["window"][full]
-        contexts["checkpoint"][full], _ = _advance(
-            contexts["checkpoint"][full], window[:, 0], model, explain=False
-        )
+        contexts["checkpoint"][full], _ = _advance(contexts["checkpoint"][full], window[:, 0], model, explain=False)
         window[:, :-1] = window[:, 1:]
         contexts["window"][full] = window
         contexts["rows"][full] -= 1
-    contexts["head"][index], parts = _advance(
-        contexts["head"][index], rows, model, explain=True
-    )
+    contexts["head"][index], parts = _advance(contexts["head"][index], rows, model, explain=True)
     contexts["window"][index, contexts["rows"][index]] = rows
     contexts["rows"][index] += 1
     _note_evidence(contexts, index, parts)
 
 
-def _revise(
-    context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None
-) -> Outcome:
+def _revise(context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None) -> Outcome:
     """Late, corrected or retracted: mend the window of one context and fold anew."""
     checkpoint = (int(context["checkpoint"]["ms"][0]), int(context["checkpoint"]["id"][0]))
     rows = [context["window"][0, k].copy() for k in range(int(context["rows"][0]))]
@@ -237,9 +245,7 @@ def _revise(
         rows = sorted([*rows, row], key=_position)
     if len(rows) > WINDOW:
         oldest = np.array([rows.pop(0)], context["window"].dtype)
-        context["checkpoint"], _ = _advance(
-            context["checkpoint"].copy(), oldest, model, explain=False
-        )
+        context["checkpoint"], _ = _advance(context["checkpoint"].copy(), oldest, model, explain=False)
     for k, r in enumerate(rows):
         context["window"][0, k] = r
     context["rows"][0] = len(rows)

@@ -40,7 +40,7 @@ def recommendation_id(topic: str, source: str, event_id: str, run: str) -> str:
 
     Models are content, not identity: a repeat under newer models has the same id.
     """
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join((topic, source, event_id, run))))
+    return str(uuid.uuid5(_NAMESPACE, f"{topic}\x1f{source}\x1f{event_id}\x1f{run}"))
 
 
 def alert_id(dedupe_key: str, raising_event: str) -> bytes:

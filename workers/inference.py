@@ -25,6 +25,7 @@ from workers.records import Encoded
 Floats = NDArray[np.float32]
 _SPANS: Final = 5  # spans of a note that are shown
 _LABELS: Final = 3  # labels of a note that are shown
+_HORIZON_H: Final = 6.0  # where a manifest names none
 _BANDS: Final = ("low", "medium", "high")
 
 
@@ -39,7 +40,7 @@ class VitalsModel:
         self.digest = digest32(manifest.version)
         self.hidden = self._network.config.hidden
         self.labels = manifest.labels
-        self.horizons = [manifest.horizon_h.get(label) for label in manifest.labels]
+        self.horizons = [(label, manifest.horizon_h.get(label) or _HORIZON_H) for label in manifest.labels]
 
     def step(self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats) -> Floats:
         """See Recurrence."""
@@ -107,7 +108,9 @@ class NotesModel:
         """One result a text."""
         tokens = self._tokenizer.encode(texts, self._max_tokens)
         with torch.inference_mode():
-            out = self._network(torch.from_numpy(tokens.ids).to(self._device), torch.from_numpy(tokens.mask).to(self._device))
+            out = self._network(
+                torch.from_numpy(tokens.ids).to(self._device), torch.from_numpy(tokens.mask).to(self._device)
+            )
         labels = self._manifest.labels
         probability = probabilities(calibrated_logits(_host(out.logits), labels, self._manifest.calibration))
         embedding, saliency, novelty = _host(out.embedding), _host(out.saliency), _host(out.novelty)

@@ -71,6 +71,7 @@ class Assessment:
     ranking: Ranking
     present: Bools  # (n, 3) vitals, notes, imaging
     age_h: Floats  # (n, 3) NaN where absent
+    since_ms: NDArray[np.int64]  # (n, 3) event time of the newest of each modality, `as_of` where absent
     arrest: Bools = field(default_factory=lambda: np.zeros(0, bool))
 
 
@@ -103,7 +104,7 @@ class Judge:
         scores = news2(values, scale, applicable)
         sofa = qsofa(values, applicable)
         shock = shock_index(values, head["at"], applicable)
-        present, age_h = _modalities(contexts)
+        present, age_h, since_ms = _modalities(contexts)
         risks = _risks(contexts, present, age_h, None if control.kill_switch else models, control.models_off)
         quality = np.where(contexts["rows"] > 0, _last_row(contexts)["quality"], 0)
         known, true = _flags(contexts)
@@ -130,11 +131,12 @@ class Judge:
         contexts["indicated"] = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
         arrest = (evaluation.indicated[:, self._arrest] == TRUE) & (evaluation.blocked[:, self._arrest] != TRUE)
         return Assessment(
-            as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, arrest
-        )
+            as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, since_ms,
+            arrest,
+        )  # fmt: skip
 
 
-def _modalities(contexts: Contexts) -> tuple[Bools, Floats]:
+def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
     """Which of vitals, notes, imaging a patient has, and their age in hours; unusable embeddings count as absent."""
     note, image = _newest(contexts, "note"), _newest(contexts, "image")
     unusable = FOREIGN | UNREADABLE
@@ -149,12 +151,10 @@ def _modalities(contexts: Contexts) -> tuple[Bools, Floats]:
     since = np.stack([contexts["head"]["ms"], note["ms"], image["ms"]], axis=1)
     since = np.where(present, since, contexts["as_of"][:, None])
     age_h = ((contexts["as_of"][:, None] - since) / _MS_PER_HOUR).astype(np.float32)
-    return present, np.where(present, age_h, np.nan).astype(np.float32)
+    return present, np.where(present, age_h, np.nan).astype(np.float32), since
 
 
-def _risks(
-    contexts: Contexts, present: Bools, age_h: Floats, models: Models | None, off: frozenset[str]
-) -> Risks:
+def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | None, off: frozenset[str]) -> Risks:
     count = len(contexts)
     if models is None:
         nothing = np.full(count, np.nan, np.float32)
@@ -181,9 +181,8 @@ def _risks(
         )
         # A note or an image alone says nothing about the next six hours: without vitals there is no fused risk.
         fused = np.where(used[:, 0], fused, np.nan).astype(np.float32)
-    return Risks(
-        probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused)
-    )
+    shares = np.where(np.isnan(fused)[:, None], 0, shares).astype(np.float32)
+    return Risks(probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused))
 
 
 def _newest(contexts: Contexts, field: str) -> NDArray[np.void]:

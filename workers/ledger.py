@@ -22,17 +22,15 @@ class PartitionLedger:
 
     Attributes:
         revoked: True once the partition was taken away: nothing of it will be committed by this worker.
-        in_flight: Records delivered and not yet ended.
     """
 
-    __slots__ = ("_ahead", "_committed", "_delivered", "_low", "in_flight", "revoked")
+    __slots__ = ("_committed", "_delivered", "_low", "_under_way", "revoked")
 
     def __init__(self) -> None:
         self._delivered: deque[int] = deque()
-        self._ahead: set[int] = set()  # ended, but something before them has not
+        self._under_way: set[int] = set()
         self._low: int | None = None
         self._committed: int | None = None
-        self.in_flight = 0
         self.revoked = False
 
     def deliver(self, offsets: Iterable[int]) -> None:
@@ -46,7 +44,7 @@ class PartitionLedger:
             if offset <= last:
                 raise ValueError(f"offset {offset} delivered after {last}")
             self._delivered.append(offset)
-            self.in_flight += 1
+            self._under_way.add(offset)
             last = offset
 
     def done(self, offset: int) -> None:
@@ -55,14 +53,16 @@ class PartitionLedger:
         Raises:
             ValueError: The record was not under way: it was never delivered, or has ended before.
         """
-        if not self._delivered or offset < self._delivered[0] or offset in self._ahead:
+        if offset not in self._under_way:
             raise ValueError(f"offset {offset} is not under way")
-        self._ahead.add(offset)
-        self.in_flight -= 1
-        while self._delivered and self._delivered[0] in self._ahead:
-            head = self._delivered.popleft()
-            self._ahead.remove(head)
-            self._low = head + 1
+        self._under_way.remove(offset)
+        while self._delivered and self._delivered[0] not in self._under_way:
+            self._low = self._delivered.popleft() + 1
+
+    @property
+    def in_flight(self) -> int:
+        """Records delivered and not yet ended."""
+        return len(self._under_way)
 
     @property
     def committable(self) -> int | None:

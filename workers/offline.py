@@ -32,7 +32,7 @@ from workers.stores import MemoryContexts
 TOPICS = (VITALS, NOTES, IMAGING)
 
 
-class BadLine(Exception):
+class BadLineError(Exception):
     """A line of the file is no record; the message says which and what a line looks like."""
 
 
@@ -84,7 +84,7 @@ class Offline:
         self._out = _Collected()
         self._parts = build_parts(settings, self.store, self.metrics.count_embedding, bundle)
         patients = Patients(
-            self.store, self._refold, lambda sources: self._pipeline.settle_now(sources), wait_s=0.0,
+            self.store, self._refold, self._settle, wait_s=0.0,
             most=settings.context_pinned_max, count=self.metrics.count_context,
         )  # fmt: skip
         self._pipeline = Pipeline(
@@ -128,6 +128,9 @@ class Offline:
             await self._pipeline.encode_records(topic, records)
         await self._pipeline.decide(Batch(topic, records, [r.patient for r in records], len(records), "full"))
 
+    def _settle(self, sources: Iterable[Source]) -> None:
+        self._pipeline.settle_now(sources)
+
     async def _refold(self, context: Any, records: Any) -> None:
         self._parts.decider.refold(context, records)
 
@@ -139,7 +142,7 @@ def parse(raw: bytes, number: int) -> Line | None:
     `{"topic": ..., "key": ..., "value": event or null}`; `"value_base64"` carries bytes that are no JSON.
 
     Raises:
-        BadLine: The line is neither.
+        BadLineError: The line is neither.
     """
     raw = raw.strip()
     if not raw:
@@ -147,21 +150,23 @@ def parse(raw: bytes, number: int) -> Line | None:
     try:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadLine(f"line {number} is not JSON: {error}. Expected one event, or one envelope with topic and value") from None
+        raise BadLineError(
+            f"line {number} is not JSON: {error}. Expected one event, or one envelope with topic and value"
+        ) from None
     if not isinstance(data, dict):
-        raise BadLine(f"line {number} is not a JSON object")
+        raise BadLineError(f"line {number} is not a JSON object")
     if not {"topic", "value", "value_base64"} & data.keys():
         topic = NOTES if "text" in data else IMAGING if "image" in data else VITALS
         return Line(topic, None, raw)
     topic = next((t for t in TOPICS if str(data.get("topic", "")).endswith(t)), "")
     if not topic:
-        raise BadLine(f"line {number} names no input topic; one of {', '.join(TOPICS)} is needed")
+        raise BadLineError(f"line {number} names no input topic; one of {', '.join(TOPICS)} is needed")
     key = data.get("key")
     if "value_base64" in data:
         try:
             value: bytes | None = base64.b64decode(data["value_base64"], validate=True)
         except (ValueError, TypeError):
-            raise BadLine(f"line {number}: value_base64 is not base64") from None
+            raise BadLineError(f"line {number}: value_base64 is not base64") from None
     else:
         value = None if data.get("value") is None else orjson.dumps(data["value"])
     return Line(topic, None if key is None else str(key).encode(), value)
@@ -176,5 +181,3 @@ def _chunks(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
             chunk = []
     if chunk:
         yield chunk
-
-

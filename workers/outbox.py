@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-
 import orjson
-
 
 from topics import headers as names
 from topics.catalogue import DEAD_LETTERS, RECOMMENDATIONS, full_name
 from topics.reasons import Reason
 from workers import __version__
 from workers.output import shed
-from workers.publisher import Outgoing, Publisher
+from workers.publisher import Publisher
 from workers.records import Publish, Refused
 
 _VERSION = __version__.encode()
@@ -37,9 +35,10 @@ class _Result:
 
     def shed(self) -> bool:
         """See Outgoing."""
-        if not shed(self.publish.body):
+        body = orjson.loads(self.value or b"")
+        if not shed(body):
             return False
-        self.value = orjson.dumps(self.publish.body)
+        self.value = orjson.dumps(body)
         return True
 
 
@@ -87,12 +86,10 @@ class Outbox:
 
     async def publish(self, decided: Sequence[Publish]) -> list[Refused]:
         """Publish recommendations and wait for the acknowledgements; returns those that no broker setting admits."""
-        by_partition: defaultdict[int, list[Outgoing]] = defaultdict(list)
+        by_partition: defaultdict[int, list[_Result]] = defaultdict(list)
         for publish in decided:
             key = publish.record.event.patient_id.encode()
-            by_partition[publish.record.source.partition].append(
-                _Result(publish, key, publish.value, publish.headers)
-            )
+            by_partition[publish.record.source.partition].append(_Result(publish, key, publish.value, publish.headers))
         refused = await asyncio.gather(
             *(self._publisher.publish(self._results, partition, items) for partition, items in by_partition.items())
         )
@@ -100,12 +97,11 @@ class Outbox:
             Refused(item.publish.record.source, Reason.OUTPUT_REFUSED, "the result is larger than the topic admits")
             for items in refused
             for item in items
-            if isinstance(item, _Result)
         ]
 
     async def bury(self, refused: Sequence[Refused]) -> None:
         """Publish dead letters and wait for the acknowledgements."""
-        by_partition: defaultdict[int, list[Outgoing]] = defaultdict(list)
+        by_partition: defaultdict[int, list[_DeadLetter]] = defaultdict(list)
         for each in refused:
             by_partition[each.source.partition].append(_dead_letter(each))
         await asyncio.gather(

@@ -6,6 +6,8 @@ Built by hand for speed: this is per-record Python on the hot path. Tests hold e
 
 from __future__ import annotations
 
+import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,15 +16,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clinical.actions import Catalogue
 from models.clinical.news2 import RISK_BANDS, SUB_SCORES, risk_band
-from models.clinical.truth import FALSE, TRUE
+from models.clinical.truth import FALSE, TRUE, UNKNOWN
 from models.columns import COLUMNS
 from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
 from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
 from workers.context import EVIDENCE, FOREIGN, NEVER, UNREADABLE, Contexts
-from workers.judge import FRESH_H, Assessment, Judge
+from workers.judge import FRESH_H, Assessment
 from workers.records import Record
 
 MODALITIES: Final = ("vitals", "notes", "imaging")
@@ -45,27 +48,79 @@ class AlertOut:
     muted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the decision adds to the judgement.
+
+    Attributes:
+        reasons: Flags; the list becomes the body's.
+        now_ms: When the body was built.
+        started_ms: When its batch began to be decided.
+    """
+
+    recommendation_id: str
+    run: str
+    status: str
+    reasons: list[Reason]
+    supersedes: list[str]
+    alert: AlertOut
+    now_ms: int
+    started_ms: int
+    control_offset: int | None
+
+
 def utc(ms: int) -> datetime:
     """The instant of epoch milliseconds."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+class ActionTexts:
+    """What an output says of each action of the catalogue whoever the patient is, built once and shared.
+
+    Attributes:
+        fixed: By action, the fields that never change.
+        cautions: By action, the cautions where contraindications are known, and where they are not.
+        withheld: By action, why it is withheld when a contraindication holds.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.fixed: Final = [
+            {
+                "action_id": action.id,
+                "text": action.text,
+                "category": action.category,
+                "urgency": action.urgency,
+                "role": action.role,
+                "codes": [{"system": c["system"], "code": c["code"], "display": c["display"]} for c in action.codes],
+            }
+            for action in catalogue.actions
+        ]
+        self.cautions: Final = [
+            (list(action.cautions_for(FALSE)), list(action.cautions_for(UNKNOWN))) for action in catalogue.actions
+        ]
+        self.withheld: Final = [
+            {"action_id": action.id, "reason": "contraindicated: " + "; ".join(action.contraindications)}
+            for action in catalogue.actions
+        ]
 
 
 class BodyBuilder:
     """Bodies for one batch: takes the arrays apart once, so that a body costs dictionary building only.
 
     Args:
-        judge: Has the catalogue.
+        texts: Of the catalogue's actions.
         contexts: `(n,)` folded contexts.
         found: Their assessment.
         versions: Model versions by name, or None for models that took no part.
         expires_ms: Lifetime of an alert after its event time.
+        labels: Name and horizon in hours of the vitals model's risks.
     """
 
     def __init__(
-        self, judge: Judge, contexts: Contexts, found: Assessment, versions: dict[str, str | None], expires_ms: int,
-        labels: Sequence[tuple[str, float]],
+        self, texts: ActionTexts, contexts: Contexts, found: Assessment, versions: dict[str, str | None],
+        expires_ms: int, labels: Sequence[tuple[str, float]],
     ) -> None:  # fmt: skip
-        self._actions = judge.catalogue.actions
+        self._texts = texts
         self._contexts = contexts
         self._found = found
         self._versions = versions
@@ -89,9 +144,9 @@ class BodyBuilder:
         self._order = found.ranking.order.tolist()
         self._scores = found.ranking.score.tolist()
         self._parts = found.ranking.parts.tolist()
-        self._blocked = found.evaluation.blocked.tolist()
-        self._floor = (found.evaluation.indicated == TRUE).tolist()
-        self._withheld = ((found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE))
+        self._unknown = (found.evaluation.blocked == UNKNOWN).tolist()
+        self._floor = found.ranking.floor.tolist()
+        self._withheld = (found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE)
         self._any_withheld = self._withheld.any(axis=1).tolist()
         self._evidence_column = contexts["evidence_column"].tolist()
         self._evidence = contexts["evidence"].tolist()
@@ -99,21 +154,18 @@ class BodyBuilder:
         self._at = contexts["head"]["at"]
         self._present = found.present.tolist()
         self._age_h = found.age_h.tolist()
-        self._as_of = found.as_of.tolist()
+        self._since_ms = found.since_ms.tolist()
 
-    def body(
-        self, i: int, record: Record, *, recommendation_id: str, run: str, status: str, reasons: Sequence[Reason],
-        supersedes: list[str], alert: AlertOut, now_ms: int, started_ms: int, control_offset: int | None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """The recommendation for record `record`, which is row `i` of the batch."""
+    def body(self, i: int, record: Record, verdict: Verdict) -> dict[str, Any]:
+        """The recommendation for `record`, which is row `i` of the batch."""
         event, source = record.event, record.source
         return {
             "schema_version": RECOMMENDATION_SCHEMA_VERSION,
-            "recommendation_id": recommendation_id,
+            "recommendation_id": verdict.recommendation_id,
             "patient_id": event.patient_id,
             "encounter_id": event.encounter_id,
             "unit": event.unit,
-            "run": run,
+            "run": verdict.run,
             "caused_by": {
                 "event_id": event.event_id,
                 "topic": source.full_topic,
@@ -122,24 +174,24 @@ class BodyBuilder:
                 "event_time": event.event_time,
                 "source": event.source,
             },
-            "status": status,
-            "reasons": list(reasons),
-            "supersedes": supersedes,
+            "status": verdict.status,
+            "reasons": verdict.reasons,
+            "supersedes": verdict.supersedes,
             "risks": self._risks(i),
             "clinical_scores": self._clinical(i),
             "recommendations": self._recommendations(i),
             "withheld": self._withheld_actions(i) if self._any_withheld[i] else [],
-            "alert": self._alert(alert, now_ms),
+            "alert": self._alert(verdict.alert, verdict.now_ms),
             "explanation": self._explanation(i, record),
             "inputs": self._inputs(i, record),
             "timing": {
                 "received_at": utc(source.received_ms),
-                "published_at": utc(now_ms),
-                "queue_ms": max(0, started_ms - source.received_ms),
-                "process_ms": max(0, now_ms - started_ms),
+                "published_at": utc(verdict.now_ms),
+                "queue_ms": max(0, verdict.started_ms - source.received_ms),
+                "process_ms": max(0, verdict.now_ms - verdict.started_ms),
             },
             "models": self._versions,
-            "control_offset": control_offset,
+            "control_offset": verdict.control_offset,
         }
 
     def _risks(self, i: int) -> list[dict[str, Any]]:
@@ -190,53 +242,39 @@ class BodyBuilder:
         }
 
     def _recommendations(self, i: int) -> list[dict[str, Any]]:
-        made = []
-        for rank, (index, score, parts) in enumerate(
-            zip(self._order[i], self._scores[i], self._parts[i], strict=True), start=1
-        ):
-            if index < 0:
-                break
-            action = self._actions[index]
-            made.append(
-                {
-                    "rank": rank,
-                    "action_id": action.id,
-                    "text": action.text,
-                    "category": action.category,
-                    "urgency": action.urgency,
-                    "role": action.role,
-                    "codes": _codes(action.codes),
-                    "score": score,
-                    "contributions": {
-                        "rule": parts[0], "content": parts[1], "collaborative": parts[2], "risk": parts[3],
-                    },
-                    "cautions": action.cautions_for(self._blocked[i][index]),
-                    "floor": self._floor[i][index],
-                }
-            )  # fmt: skip
-        return made
+        texts, unknown, floor = self._texts, self._unknown[i], self._floor[i]
+        return [
+            {
+                **texts.fixed[index],
+                "rank": rank,
+                "score": score,
+                "contributions": {"rule": rule, "content": content, "collaborative": others, "risk": risk},
+                "cautions": texts.cautions[index][unknown[index]],
+                "floor": required,
+            }
+            for rank, (index, score, (rule, content, others, risk), required) in enumerate(
+                zip(self._order[i], self._scores[i], self._parts[i], floor, strict=True), start=1
+            )
+            if index >= 0
+        ]
 
     def _withheld_actions(self, i: int) -> list[dict[str, str]]:
-        return [
-            {"action_id": self._actions[k].id, "reason": "contraindicated: " + "; ".join(self._actions[k].contraindications)}
-            for k in np.flatnonzero(self._withheld[i])
-        ]
+        return [self._texts.withheld[k] for k in np.flatnonzero(self._withheld[i])]
 
     def _alert(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:
         state, change = alert.state, alert.change
         if change == "none":
             return _NO_ALERT | {"reason": alert.reason}
-        raised = state.raised_ms
-        expires_ms = raised + self._expires_ms
+        expires_ms = state.told_ms + self._expires_ms
         return {
             "alert_id": _uuid_text(state.alert_id),
             "state": "suppress" if alert.muted and change in ("raise", "update") else change,
             "tier": _TIERS[state.tier],
-            "action_id": self._actions[state.action].id,
+            "action_id": self._texts.fixed[state.action]["action_id"],
             "dedupe_key": alert.dedupe_key,
             "reason": "muted" if alert.muted else alert.reason,
-            "raised_at": utc(raised),
-            "ack_by": utc(raised + ACK_MINUTES[state.tier] * 60_000) if state.tier in ACK_MINUTES else None,
+            "raised_at": utc(state.raised_ms),
+            "ack_by": utc(state.told_ms + ACK_MINUTES[state.tier] * 60_000) if state.tier in ACK_MINUTES else None,
             "expires_at": utc(expires_ms),
             "stale": now_ms > expires_ms,
             "revision": state.revision,
@@ -271,7 +309,7 @@ class BodyBuilder:
             if column < 0:
                 break
             value, at = float(self._value[i, column]), int(self._at[i, column])
-            if value != value:  # NaN: the row that measured it was retracted
+            if math.isnan(value):  # the row that measured it was retracted
                 continue
             made.append(
                 {
@@ -294,7 +332,7 @@ class BodyBuilder:
                 {
                     "modality": modality,
                     "event_id": record.event.event_id if own else None,
-                    "event_time": utc(int(self._as_of[i] - age_h * 3_600_000)) if present else None,
+                    "event_time": utc(self._since_ms[i][k]) if present else None,
                     "age_s": age_h * 3600 if present else None,
                     "freshness": freshness,
                     "quality": _quality(record) if own else [],
@@ -310,9 +348,7 @@ _NO_ALERT: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def outgoing_headers(
-    body: dict[str, Any], topic: str, subject: str, trace: bytes | None
-) -> list[tuple[str, bytes]]:
+def outgoing_headers(body: dict[str, Any], topic: str, subject: str, trace: bytes | None) -> list[tuple[str, bytes]]:
     """CloudEvents (binary mode), trace context, and what lets an alerting consumer skip without parsing.
 
     Args:
@@ -334,11 +370,12 @@ def outgoing_headers(
         (names.ALERT_STATE, alert["state"].encode()),
         (names.ALERT_TIER, (alert["tier"] or "none").encode()),
     ]
-    if trace is not None:
+    if trace is not None and _TRACEPARENT.fullmatch(trace):  # anything else might name somebody
         made.append((names.TRACEPARENT, trace))
     return made
 
 
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context
 _CE_TYPE: Final = (names.TYPE_PREFIX + "recommendation").encode()
 
 
@@ -367,9 +404,3 @@ def _quality(record: Record) -> list[str]:
 def _uuid_text(raw: bytes) -> str:
     text = raw.hex()
     return "-".join(text[a:b] for a, b in _UUID_PARTS)
-
-
-def _codes(codes: Sequence[Any]) -> list[dict[str, str]]:
-    return [{"system": c["system"], "code": c["code"], "display": c["display"]} for c in codes]
-
-

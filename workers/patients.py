@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from workers.context import Contexts, pack, unpack
 from workers.records import Record, Source
-from workers.stores import VERSION_BYTES, ContextStore, StoreUnavailable
+from workers.stores import VERSION_BYTES, ContextStore, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class Patients:
             self._count("read", "miss", misses)
             if asked:
                 self._back()
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             self._away(error)
             for i in asked:
                 values[i] = self._near.get(patients[i])
@@ -121,7 +121,7 @@ class Patients:
         values = pack(contexts)
         try:
             won = await self._store.compare_and_set([change.patient for change in changes], expected, values)
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             self._away(error)
             self._pin(changes, expected, values, now)
             return
@@ -136,7 +136,7 @@ class Patients:
             else:
                 await self._again(Change(change.patient, events, finished), now)
 
-    async def flush(self, claim: Callable[[Iterable[bytes]], set[bytes]], now: float) -> set[bytes]:
+    async def flush(self, claim: Callable[[Iterable[Hashable]], set[Hashable]], now: float) -> set[Hashable]:
         """Try to write pinned contexts, and end the records that have waited long enough.
 
         Args:
@@ -151,16 +151,14 @@ class Patients:
                 self._settled(pinned.waiting)
                 pinned.waiting = []
         claimed = claim(list(self._pinned)[:256])
-        for patient in claimed:
-            held = self._pinned.get(patient)
-            if held is None:
-                continue
+        for patient in [patient for patient in self._pinned if patient in claimed]:
+            held = self._pinned[patient]
             expected, context = held.value[:VERSION_BYTES], unpack([held.value])
             context["version"] = _next_version(expected)
             value = pack(context)[0]
             try:
                 (won,) = await self._store.compare_and_set([patient], [expected], [value])
-            except StoreUnavailable as error:
+            except StoreUnavailableError as error:
                 self._away(error)
                 break
             self._back()
@@ -194,7 +192,7 @@ class Patients:
                 context["version"] = _next_version(expected)
                 value = pack(context)[0]
                 (won,) = await self._store.compare_and_set([change.patient], [expected], [value])
-            except StoreUnavailable as error:
+            except StoreUnavailableError as error:
                 self._away(error)
                 break
             self._count("write", "lost", 1)
@@ -223,7 +221,7 @@ class Patients:
         if len(self._near) > self._most:
             self._near.popitem(last=False)
 
-    def _away(self, error: StoreUnavailable) -> None:
+    def _away(self, error: StoreUnavailableError) -> None:
         if not self.degraded:
             log.warning("context_store_away", error=str(error))
         self.degraded = True

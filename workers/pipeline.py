@@ -18,7 +18,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -51,6 +50,7 @@ T = TypeVar("T")
 KINDS: Final[dict[str, type[Event]]] = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent}
 ENCODE_DEPTH: Final = 2  # one batch of a modality in its network, the next being fetched and decoded
 DECIDE_DEPTH: Final = 3  # one reading, one computing, one publishing
+_FINISH_SHARE: Final = 0.3  # of the drain bound for queued records; the rest for batches under way
 _ALONE: Final = 1e9  # the cost of a record that must not share its batch
 
 
@@ -79,23 +79,25 @@ class Pipeline:
         self._threads = threads
         self._identity = identity
         self._metrics = metrics
-        self._encode = Stage("encode", MicroBatcher(_encode_lanes(settings), exclusive=False), ENCODE_DEPTH, metrics)
-        self._decide = Stage("decide", MicroBatcher(_decide_lanes(settings)), DECIDE_DEPTH, metrics)
+        self._encode = {  # one stage a modality: while images wait for their source, notes go on
+            lane.name: Stage(MicroBatcher([lane], exclusive=False), ENCODE_DEPTH, metrics)
+            for lane in _encode_lanes(settings)
+            if lane.name in encoders
+        }
+        self._decide = Stage(MicroBatcher(_decide_lanes(settings)), DECIDE_DEPTH, metrics)
         self._refusing: set[asyncio.Task[None]] = set()
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
     def room(self, topic: str) -> bool:
         """Whether the topic's lanes take more records."""
-        encode_room = topic not in self._encoders or self._encode.batcher.room(topic)
-        return encode_room and self._decide.batcher.room(topic)
+        return all(stage.batcher.room(topic) for stage in (self._encode.get(topic), self._decide) if stage is not None)
 
     async def accept(self, sources: Sequence[Source]) -> None:
         """Decode, validate and queue records of one partition, in order."""
         records, refused = self.read(sources)
         for record in records:
-            stage = self._encode if record.source.topic in self._encoders else self._decide
-            stage.add(record)
+            self._encode.get(record.source.topic, self._decide).add(record)
         if refused:
             task = asyncio.create_task(self._refuse(refused))
             self._refusing.add(task)
@@ -140,11 +142,16 @@ class Pipeline:
     # -- the two stages -----------------------------------------------------------------------------------------------
 
     async def encode(self, batch: Batch[Record]) -> None:
-        """Notes or images through their network; then on to be decided."""
+        """Notes or images through their network; then on to be decided, in the order in which they came."""
+        stage = self._encode[batch.lane]
+        before, after = stage.turn, asyncio.Event()
+        stage.turn = after
         await self.encode_records(batch.lane, batch.items)
+        await before.wait()  # a batch that the cache answers must not overtake the one in the network
         for record in batch.items:
             if not record.source.ledger.revoked:
                 self._decide.add(record)
+        after.set()
 
     async def encode_records(self, topic: str, records: Sequence[Record]) -> None:
         """Give each record what its network makes of it."""
@@ -193,7 +200,8 @@ class Pipeline:
     async def run(self) -> None:
         """Serve both stages and write back late contexts, until cancelled or one of them fails for good."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._encode.serve(self.encode))
+            for stage in self._encode.values():
+                group.create_task(stage.serve(self.encode))
             group.create_task(self._decide.serve(self.decide))
             group.create_task(self._write_back())
 
@@ -208,14 +216,21 @@ class Pipeline:
                 self._decide.wake()
 
     async def settle(self, timeout_s: float) -> bool:
-        """Forget what has not started, and wait for what has; True when all of it ended."""
+        """Finish what is queued if that is soon done, forget the rest, and wait for what has started.
+
+        Finishing leaves no gap: a dead letter beyond a forgotten record would be sent again by the next owner.
+
+        Returns:
+            True when nothing is under way any more.
+        """
+        stages = (*self._encode.values(), self._decide)
+        finish_by = time.monotonic() + timeout_s * _FINISH_SHARE
         try:
             async with asyncio.timeout(timeout_s):
-                while True:
-                    self._encode.batcher.drop()
-                    self._decide.batcher.drop()
-                    if not (self._encode.running or self._decide.running or self._refusing):
-                        break
+                while any(stage.busy for stage in stages) or self._refusing:
+                    if time.monotonic() > finish_by:
+                        for stage in stages:
+                            stage.batcher.drop()
                     await asyncio.sleep(0.005)
         except TimeoutError:
             return False
@@ -232,16 +247,12 @@ class Pipeline:
         for publish in published:
             self._metrics.latency.labels(publish.record.source.topic).observe(now - publish.record.source.received)
 
-    def _count(
-        self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]
-    ) -> None:
+    def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         for publish in published:
-            body = publish.body
-            counts[publish.record.source.topic, body["status"]] += 1
-            alert = body["alert"]
-            if alert["state"] not in ("none", "suppress"):
-                self._metrics.alerts.labels(alert["state"], alert["tier"] or "none").inc()
+            counts[publish.record.source.topic, publish.status] += 1
+            if publish.alert_state not in ("none", "suppress"):
+                self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
         for each in refused:
             counts[each.source.topic, "dead_letter"] += 1
             self._metrics.dead_letters.labels(each.reason).inc()
@@ -259,15 +270,15 @@ class Stage:
     """A micro-batcher and the batches that are under way.
 
     Args:
-        name: For logs.
         batcher: Lanes.
         depth: Batches under way at most.
     """
 
-    def __init__(self, name: str, batcher: MicroBatcher[Record], depth: int, metrics: Metrics) -> None:
-        self.name = name
+    def __init__(self, batcher: MicroBatcher[Record], depth: int, metrics: Metrics) -> None:
         self.batcher = batcher
         self.running = 0
+        self.turn = asyncio.Event()  # set when the last batch begun has handed on its records
+        self.turn.set()
         self._depth = depth
         self._metrics = metrics
         self._awake = asyncio.Event()
@@ -279,6 +290,11 @@ class Stage:
         lane, now = record.source.topic, time.monotonic()
         self.batcher.add(lane, record, record.patient, now, cost=cost, size=size)
         self._awake.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is queued or under way."""
+        return self.running > 0 or self.batcher.waiting
 
     def wake(self) -> None:
         """Look again whether a batch can start."""

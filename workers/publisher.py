@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -35,21 +35,35 @@ _LONGEST_PAUSE_S = 2.0
 class Outgoing(Protocol):
     """What is published: key, value, headers, and how to make it smaller."""
 
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def key(self) -> bytes | None:
+        """Record key."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Record value."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Record headers."""
+        ...
 
     def shed(self) -> bool:
         """Drop the next dispensable part of the value; False when nothing is left to drop."""
         ...
 
 
-class TooLarge(Exception):
-    """One record that no broker setting here admits; `item` is that record."""
+T = TypeVar("T", bound=Outgoing)
 
-    def __init__(self, item: Outgoing) -> None:
+
+class TooLargeError(Exception):
+    """One record, at `index` of those to send, is larger than any batch may be."""
+
+    def __init__(self, index: int) -> None:
         super().__init__("record too large for the output topic")
-        self.item = item
+        self.index = index
 
 
 class Publisher:
@@ -87,7 +101,7 @@ class Publisher:
         assert self._producer is not None
         return len(await self._producer.partitions_for(topic))
 
-    async def publish(self, topic: str, partition: int, items: Sequence[Outgoing]) -> list[Outgoing]:
+    async def publish(self, topic: str, partition: int, items: Sequence[T]) -> list[T]:
         """Publish in order and wait for the broker's acknowledgement of every item.
 
         Returns:
@@ -98,17 +112,18 @@ class Publisher:
         """
         async with self._turns[topic, partition]:
             count = max(1, await self.partitions(topic))
-            refused: list[Outgoing] = []
+            refused: list[T] = []
             remaining = list(items)
             pause = 0.1
             while remaining:
                 try:
                     await self._send(topic, partition % count, remaining)
                     break
-                except TooLarge as error:
-                    if not error.item.shed():
-                        refused.append(error.item)
-                        remaining.remove(error.item)
+                except TooLargeError as error:
+                    item = remaining[error.index]
+                    if not item.shed():
+                        refused.append(item)
+                        del remaining[error.index]
                 except _TOO_LARGE:
                     refused += await self._one_by_one(topic, partition % count, remaining)
                     break
@@ -117,7 +132,7 @@ class Publisher:
                     pause = min(_LONGEST_PAUSE_S, pause * 2)
             return refused
 
-    async def _one_by_one(self, topic: str, partition: int, items: Sequence[Outgoing]) -> list[Outgoing]:
+    async def _one_by_one(self, topic: str, partition: int, items: Sequence[T]) -> list[T]:
         """The broker found a batch too large: find out which records really are."""
         refused = []
         for item in items:
@@ -126,7 +141,7 @@ class Publisher:
                 try:
                     await self._send(topic, partition, [item])
                     break
-                except (TooLarge, *_TOO_LARGE):
+                except (TooLargeError, *_TOO_LARGE):
                     if not item.shed():
                         refused.append(item)
                         break
@@ -140,12 +155,14 @@ class Publisher:
         producer = self._producer
         assert producer is not None
         batches = [producer.create_batch()]
-        for item in items:  # all are packed before any is sent: a too large one stops the attempt before it starts
+        for index, item in enumerate(
+            items
+        ):  # all are packed before any is sent: a too large one stops the attempt before it starts
             if not _append(batches[-1], item):
                 if batches[-1].record_count():
                     batches.append(producer.create_batch())
                 if batches[-1].record_count() or not _append(batches[-1], item):
-                    raise TooLarge(item)
+                    raise TooLargeError(index)
         futures = [await producer.send_batch(batch, topic, partition=partition) for batch in batches]
         for outcome in await asyncio.gather(*futures, return_exceptions=True):
             if isinstance(outcome, BaseException):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,13 +94,17 @@ class Publish:
     Attributes:
         value: The body as JSON.
         headers: Outgoing headers.
-        body: As plain data, for metrics and for shedding parts when the broker finds the value too large.
+        status: As in the body.
+        alert_state: As in the body.
+        alert_tier: As in the body.
     """
 
     record: Record
     value: bytes
     headers: list[tuple[str, bytes]]
-    body: dict[str, Any] = field(repr=False)
+    status: str
+    alert_state: str
+    alert_tier: str | None
 
 
 @dataclass(slots=True)

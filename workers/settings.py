@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     )
     run: str = Field(
         "live", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
-        description="Name of this processing run. A deliberate reprocessing names a new run: own recommendation ids, own state.",
+        description="Name of this processing run. A reprocessing names a new one: own recommendation ids, own state.",
     )  # fmt: skip
 
     # Redis
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     embedding_ttl_h: float = Field(24.0, gt=0, description="How long the embedding of an image or note is cached.")
     identity_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_KEY), min_length=16,
-        description="Key of the HMACs that stand for identifiers in Redis, logs and traces. Share it between workers; keep it secret.",
+        description="Key of the HMACs that stand for identifiers in Redis and logs. All workers share it; a secret.",
     )  # fmt: skip
 
     # Work

@@ -44,10 +44,10 @@ def decode_attempts(metadata: str | None) -> int:
     """The count in a commit's metadata; 0 for anything that this system did not write."""
     try:
         value = json.loads(metadata or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return 0
     count = value.get("attempts", 0) if isinstance(value, dict) else 0
-    return count if isinstance(count, int) and 0 <= count < 1_000_000 else 0
+    return count if type(count) is int and 0 <= count < 1_000_000 else 0
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -32,18 +32,20 @@ return won
 # was lost: a version carries a random part, so that no other writer's can equal it.
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailableError(Exception):
     """The store did not answer in time; the caller goes on with what it holds."""
 
 
 class ContextStore(Protocol):
-    """Packed contexts by key. Every call may raise StoreUnavailable."""
+    """Packed contexts by key. Every call may raise StoreUnavailableError."""
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values, None where there is none."""
         ...
 
-    async def compare_and_set(self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]) -> list[bool]:
+    async def compare_and_set(
+        self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]
+    ) -> list[bool]:
         """Write each value whose key still has the expected version (first 8 bytes); True where it was written."""
         ...
 
@@ -71,7 +73,9 @@ class MemoryContexts:
         """See ContextStore."""
         return [self.values.get(key) for key in keys]
 
-    async def compare_and_set(self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]) -> list[bool]:
+    async def compare_and_set(
+        self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]
+    ) -> list[bool]:
         """See ContextStore."""
         won = []
         for key, version, value in zip(keys, expected, values, strict=True):
@@ -114,7 +118,9 @@ class RedisContexts:
         """See ContextStore."""
         return await self._bounded(self._client.mget([self._context_prefix + key.hex().encode() for key in keys]))
 
-    async def compare_and_set(self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]) -> list[bool]:
+    async def compare_and_set(
+        self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]
+    ) -> list[bool]:
         """See ContextStore."""
         names = [self._context_prefix + key.hex().encode() for key in keys]
         arguments: list[bytes | int] = [self._ttl_ms]
@@ -137,7 +143,7 @@ class RedisContexts:
         """Every stored context of this run as (patient HMAC, value), for `wardstream contexts dump`."""
         found = []
         async for name in self._client.scan_iter(match=self._context_prefix + b"*", count=500):
-            value = await self._bounded(self._client.get(name))
+            (value,) = await self._bounded(self._client.mget([name]))
             if value is not None:
                 found.append((bytes.fromhex(name[len(self._context_prefix) :].decode()), value))
         return found
@@ -152,7 +158,7 @@ class RedisContexts:
             async with asyncio.timeout(self._timeout_s):
                 return await call  # type: ignore[misc,no-any-return]
         except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailable(type(error).__name__) from error
+            raise StoreUnavailableError(type(error).__name__) from error
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -162,7 +168,7 @@ def connect(settings: Settings) -> redis.Redis:
         ValueError: The URL is not one of Redis.
     """
     url = settings.redis_url.get_secret_value()
-    extra = {}
+    extra: dict[str, Any] = {}
     if url.startswith("rediss://") and settings.redis_ssl_cafile is not None:
         extra = {"ssl_ca_certs": str(settings.redis_ssl_cafile), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return redis.Redis.from_url(

@@ -100,10 +100,13 @@ class Ranker:
         self.catalogue: Final = catalogue
         self.hybrid: Final = hybrid
         self.weights: Final = weights
-        self._urgency: Final = np.array([action.urgency_rank for action in actions])
+        self._urgency: Final = np.array([action.urgency_rank for action in actions], dtype=np.int64)
         self._no_change: Final = catalogue.index[NO_CHANGE]
         self._more_than_routine: Final = self._urgency < self._urgency[self._no_change]
         self._added: Final = np.isin([action.id for action in actions], ADDED_BY_RISK)
+        column = np.arange(len(actions), dtype=np.int64)
+        self._floor_key: Final = (self._urgency * 2 << _TIER_BIT) + (_SCORE_CEILING << _SCORE_BIT) + column
+        self._added_key: Final = self._floor_key + (1 << _TIER_BIT)
         tiers = self._urgency.max() + 1
         self._rule: Final = weights.rule * (tiers - self._urgency) / tiers
         self._affinity: Final = np.array([action.category in _RAISED_BY_RISK for action in actions])
@@ -167,8 +170,7 @@ class Ranker:
 
     def _order(self, floor: Bools, listed: Bools, score: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
         """(B, K) listed actions by urgency, floor before additions, score and catalogue: one sort of packed keys."""
-        key = (self._urgency * 2 + ~floor).astype(np.int64) << _TIER_BIT
-        key += ((_SCORE_CEILING - score) << _SCORE_BIT) + np.arange(len(self._urgency))
+        key = np.where(floor, self._floor_key, self._added_key) - (score << _SCORE_BIT)
         key[~listed] = _UNLISTED
         key.sort(axis=1)
         count = listed.sum(axis=1)

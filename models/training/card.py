@@ -77,7 +77,7 @@ ABOUT: Final[Mapping[str, About]] = {
         split=_SPLIT.format(unit="patient"),
         calibration="One temperature, fitted on the validation part.",
         limits=(
-            "Anyone but children of one to five years of one hospital: on adult films it must be taken to be at chance.",
+            "Anyone but children of one to five years of one hospital: on adult films take it to be at chance.",
             (
                 "The source squashed aspect ratios, and sharpness differs between its classes: a shortcut the network "
                 "may use."
@@ -95,9 +95,10 @@ ABOUT: Final[Mapping[str, About]] = {
         split=_SPLIT.format(unit="note"),
         calibration="One temperature and bias for all labels, fitted on the validation part.",
         limits=(
-            "Transcription samples, not notes of a running ward; English only.",
+            "Transcription samples, not notes of a ward; English only, other languages are not reliably flagged.",
             "Specialties and document types, not diagnoses: no finding is extracted, negation is not understood.",
             "Only the first 256 subwords are read.",
+            "Saliency is of places after two attention blocks: a word may stand for its neighbours.",
         ),
     ),
     "fusion": About(

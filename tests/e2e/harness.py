@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +22,8 @@ from tests.servers import Broker, create_topics
 
 PARTITIONS = 3
 INPUTS = (VITALS, NOTES)
-PLAIN_TOPICS = (
-    VITALS, NOTES, "patient.imaging", "patient.recommendations", "patient.feedback", "wardstream.audit",
-    "wardstream.dead-letters",
-)  # fmt: skip
-COMPACTED_TOPICS = ("wardstream.control",)
+TOPICS = (VITALS, NOTES, "patient.imaging", "patient.recommendations", "patient.feedback", "wardstream.dead-letters")
+SINGLE_TOPICS = ("wardstream.control", "wardstream.audit")
 
 
 class System:
@@ -40,17 +36,19 @@ class System:
         folder: For logs.
         settings: More WARDSTREAM_ variables for every worker.
         command: The worker's program and arguments.
+        replicas: Nodes that hold a topic, by its name; both must be there for a record to be accepted.
     """
 
     def __init__(
         self, broker: Broker, redis_url: str, prefix: str, folder: Path, *,
         settings: Mapping[str, str] | None = None, command: Sequence[str] = WORKER,
+        replicas: Mapping[str, Sequence[int]] | None = None,
     ) -> None:  # fmt: skip
         self.broker, self.prefix, self.folder, self.group = broker, prefix, folder, prefix.rstrip(".")
         self.inputs: list[Input] = []
         self.planned: list[Planned] = []
         self.supervisors: list[Supervisor] = []
-        self._command = command
+        self._command, self._replicas = command, replicas
         self._feeds: list[asyncio.Task[None]] = []
         self.settings = {
             **broker.worker_environment(),
@@ -66,12 +64,15 @@ class System:
         }
 
     async def __aenter__(self) -> Self:
-        names = [f"{self.prefix}{name}" for name in PLAIN_TOPICS]
-        compacted = [f"{self.prefix}{name}" for name in COMPACTED_TOPICS]
-        await create_topics(self.broker.bootstrap_servers, names, partitions=PARTITIONS)
-        await create_topics(
-            self.broker.bootstrap_servers, compacted, partitions=1, configs={"cleanup.policy": "compact"}
-        )
+        for name in (*TOPICS, *SINGLE_TOPICS):
+            nodes = None if self._replicas is None else self._replicas.get(name, [1])
+            await create_topics(
+                self.broker.bootstrap_servers,
+                [f"{self.prefix}{name}"],
+                partitions=PARTITIONS if name in TOPICS else 1,
+                replicas=nodes,
+                configs={"min.insync.replicas": str(len(nodes))} if nodes else None,
+            )
         self.observer = await Observer(
             self.broker.bootstrap_servers, self.prefix, self.group, INPUTS, PARTITIONS
         ).start()
@@ -114,9 +115,7 @@ class System:
 
     async def published(self, count: int, timeout_s: float = 60.0) -> None:
         """Waits until `count` outputs were read."""
-        await self._until(
-            lambda: self._outputs() >= count, timeout_s, lambda: f"{self._outputs()} of {count} published"
-        )
+        await self._until(lambda: self.outputs >= count, timeout_s, lambda: f"{self.outputs} of {count} published")
 
     async def ended(self, timeout_s: float = 60.0) -> None:
         """Waits until all feeds are over and every input has ended. Returns as well when nothing moves any more:
@@ -137,15 +136,17 @@ class System:
         seen = self.observer
         return check(self.inputs, seen.recommendations, seen.dead_letters, seen.samples)
 
-    def reasons_by_kind(self) -> dict[str, Counter[str]]:
+    def reasons_by_kind(self) -> dict[str, set[str]]:
         """Reasons of dead letters by the kind of record that was planned."""
         kinds = {given.place: plan.kind for given, plan in zip(self.inputs, self.planned, strict=True)}
-        found: dict[str, Counter[str]] = {}
+        found: dict[str, set[str]] = {}
         for letter in self.observer.dead_letters:
-            found.setdefault(kinds[letter.cause], Counter())[letter.reason] += 1
+            found.setdefault(kinds[letter.cause], set()).add(letter.reason)
         return found
 
-    def _outputs(self) -> int:
+    @property
+    def outputs(self) -> int:
+        """Recommendations and dead letters read so far, repeats included."""
         return len(self.observer.recommendations) + len(self.observer.dead_letters)
 
     async def _until(self, condition, timeout_s: float, said) -> None:

@@ -20,14 +20,14 @@ VITALS, NOTES = "patient.vitals", "patient.notes"
 
 
 class Planned(NamedTuple):
-    """One record to write. `kind` says what it is there for: final, late, corrected, duplicate, poison:..."""
+    """One record to write. `kind` says what it is there for: final, late, corrected, duplicate, poison: ..."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     patient: str
     event_id: str | None
-    expect: End
+    expect: End | None
     kind: str
 
 
@@ -170,7 +170,7 @@ class Load:
     def _conflict(self, patient: _Patient) -> Planned:
         old = self._taken(patient)
         other = {**old, "observations": [{"code": "pulse", "value": 61, "unit": "/min"}]}
-        return _planned(VITALS, other, "poison:event_id_conflict", "dead letter")
+        return _planned(VITALS, other, "poison: id used again", "dead letter")
 
     def _poison(self, patient: _Patient) -> Planned:
         """The ten kinds in turn."""
@@ -178,8 +178,8 @@ class Load:
         names = list(POISON)
         name = names[self._poisoned % len(names)]
         good = self._vitals(patient, patient.head)
-        key, value = POISON[name](patient.name.encode(), good)
-        return Planned(VITALS, key, value, patient.name, None, "dead letter", f"poison:{name}")
+        key, value = POISON[name].spoil(patient.name.encode(), good)
+        return Planned(VITALS, key, value, patient.name, None, "dead letter", f"poison: {name}")
 
 
 def _planned(topic: str, event: dict[str, Any], kind: str, expect: End = "recommendation") -> Planned:
@@ -197,21 +197,32 @@ NOTE_TEXTS = (
     "Confused this evening, family concerned. Urine output low.",
 )
 
-Poison = Callable[[bytes, dict[str, Any]], tuple[bytes | None, bytes | None]]
+
+class Poison(NamedTuple):
+    """A way in which a record cannot be used at all: the reason that it must be given, and how it is made."""
+
+    reason: str
+    spoil: Callable[[bytes, dict[str, Any]], tuple[bytes | None, bytes | None]]
+
 
 POISON: dict[str, Poison] = {
-    "null_value": lambda key, event: (key, None),
-    "not_utf8": lambda key, event: (key, b'{"text":"\xff\xfe"}'),
-    "not_json": lambda key, event: (key, _json(event)[:-9]),
-    "not_an_object": lambda key, event: (key, b"[1,2,3]"),
-    "schema_version": lambda key, event: (key, _json({**event, "schema_version": "9.0"})),
-    "unknown_field": lambda key, event: (key, _json({**event, "blood_presure": 1})),
-    "naive_time": lambda key, event: (key, _json({**event, "event_time": event["event_time"].split("+")[0]})),
-    "future_time": lambda key, event: (key, _json({**event, "event_time": "2199-01-01T00:00:00+00:00"})),
-    "key_mismatch": lambda key, event: (key + b"-other", _json(event)),
-    "replaces_missing": lambda key, event: (key, _json({**event, "status": "corrected"})),
+    "null value": Poison("null_value", lambda key, event: (key, None)),
+    "not UTF-8": Poison("not_utf8", lambda key, event: (key, b'{"text":"\xff\xfe"}')),
+    "truncated": Poison("not_json", lambda key, event: (key, _json(event)[:-9])),
+    "not an object": Poison("schema", lambda key, event: (key, b"[1,2,3]")),
+    "unknown field": Poison("schema", lambda key, event: (key, _json({**event, "blood_presure": 1}))),
+    "other version": Poison("schema_version", lambda key, event: (key, _json({**event, "schema_version": "9.0"}))),
+    "naive time": Poison("event_time_naive", lambda key, event: (key, _json({**event, "event_time": NAIVE}))),
+    "future time": Poison("event_time_future", lambda key, event: (key, _json({**event, "event_time": FUTURE}))),
+    "other key": Poison("key_mismatch", lambda key, event: (key + b"-other", _json(event))),
+    "replaces nothing": Poison("replaces_missing", lambda key, event: (key, _json({**event, "status": "corrected"}))),
 }
-"""Ways in which a record cannot be used at all."""
+
+NAIVE, FUTURE = "2026-01-01T00:00:00", "2199-01-01T00:00:00+00:00"
+
+REASONS = {f"poison: {name}": made.reason for name, made in POISON.items()}
+REASONS["poison: id used again"] = "event_id_conflict"
+"""Kind of record to the reason of its dead letter."""
 
 
 def hours_ago(hours: float) -> datetime:

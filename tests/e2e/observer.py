@@ -148,7 +148,7 @@ class Observer:
                 int(headers["x-error-partition"]),
                 int(headers["x-error-offset"]),
             )
-            shed = record.value is None and "x-error-value-sha256" in headers
+            shed = record.value is None and "x-error-value-omitted" in headers
             whole = None if shed else digest(record.key, record.value)
             self.dead_letters.append(DeadLetter(place, at, headers["x-error-reason"].decode(), whole))
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.checker import Verdict
 from tests.e2e.harness import System
-from tests.e2e.load import POISON, Load, hours_ago
+from tests.e2e.load import REASONS, Load, hours_ago
 from tests.e2e.processes import COMMIT_FIRST, STAND_IN
 from tests.servers import EmbeddedRedis, Tansu
 
@@ -41,7 +41,7 @@ async def test_a_worker_that_publishes_first_passes(
     assert not verdict.violations, repr(verdict)
     assert verdict.ends["recommendation"] > 1000
     assert verdict.ends["duplicate"] > 0
-    assert {f"poison:{name}" for name in POISON} <= set(system.reasons_by_kind())
+    assert system.reasons_by_kind() == {kind: {reason} for kind, reason in REASONS.items()}
 
 
 async def test_a_worker_that_commits_first_is_caught(

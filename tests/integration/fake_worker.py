@@ -10,6 +10,7 @@ import asyncio
 import copy
 import os
 import threading
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -18,7 +19,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from topics import headers
-from topics.catalogue import DEAD_LETTERS, IMAGING, NOTES, RECOMMENDATIONS, VITALS, full_name
+from topics.catalogue import DEAD_LETTERS, IMAGING, NOTES, RECOMMENDATIONS, TOPICS, VITALS, full_name
+from topics.codec import Rejected, decode
 from topics.schemas import example
 from workers.kafka_clients import consumer_options, producer_options
 from workers.settings import Settings
@@ -29,8 +31,8 @@ wardstream_batch_records_bucket{lane="vitals",le="+Inf"} 4
 wardstream_batch_records_sum{lane="vitals"} 10
 wardstream_batch_records_count{lane="vitals"} 4
 # TYPE wardstream_embedding_cache_total counter
-wardstream_embedding_cache_total{result="hit"} 3
-wardstream_embedding_cache_total{result="miss"} 9
+wardstream_embedding_cache_total{kind="note",outcome="hit"} 3
+wardstream_embedding_cache_total{kind="note",outcome="miss"} 9
 """
 
 
@@ -46,17 +48,11 @@ class Pages(BaseHTTPRequestHandler):
 
 def answer(record: Any, prefix: str) -> dict[str, Any]:
     """What goes out for one input record, as arguments for a producer."""
-    try:
-        event = orjson.loads(record.value)
-        caused_by = {
-            "event_id": event["event_id"], "topic": record.topic, "partition": record.partition,
-            "offset": record.offset, "event_time": event["event_time"], "source": event["source"],
-        }  # fmt: skip
-        if event["schema_version"] != "1.0" or record.key != event["patient_id"].encode():
-            raise ValueError("unusable")
-    except (ValueError, TypeError, KeyError):
+    kind = next(topic.kind for topic in TOPICS if full_name(prefix, topic.name) == record.topic)
+    (outcome,) = decode(kind, [(record.key, record.value)], now_ms=round(time.time() * 1000))
+    if isinstance(outcome, Rejected):
         origin = {
-            headers.ERROR_REASON: b"schema", headers.ERROR_DETAIL: b"made for a test",
+            headers.ERROR_REASON: outcome.reason.encode(), headers.ERROR_DETAIL: b"made for a test",
             headers.ERROR_TOPIC: record.topic.encode(), headers.ERROR_PARTITION: str(record.partition).encode(),
             headers.ERROR_OFFSET: str(record.offset).encode(),
         }  # fmt: skip
@@ -64,9 +60,14 @@ def answer(record: Any, prefix: str) -> dict[str, Any]:
             "topic": full_name(prefix, DEAD_LETTERS), "key": record.key, "value": record.value,
             "headers": [*record.headers, *origin.items()],
         }  # fmt: skip
+    event = outcome.event
+    caused_by = {
+        "event_id": event.event_id, "topic": record.topic, "partition": record.partition, "offset": record.offset,
+        "event_time": event.event_time.isoformat(), "source": event.source,
+    }  # fmt: skip
     value = copy.deepcopy(TEMPLATE)
-    recommendation_id = str(uuid.uuid5(uuid.NAMESPACE_URL, event["event_id"]))
-    value |= {"recommendation_id": recommendation_id, "patient_id": event["patient_id"], "caused_by": caused_by}
+    recommendation_id = str(uuid.uuid5(uuid.NAMESPACE_URL, event.event_id))
+    value |= {"recommendation_id": recommendation_id, "patient_id": event.patient_id, "caused_by": caused_by}
     state = [(headers.ALERT_STATE, value["alert"]["state"].encode())]
     return {
         "topic": full_name(prefix, RECOMMENDATIONS), "key": record.key, "value": orjson.dumps(value), "headers": state,

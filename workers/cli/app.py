@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workers.cli import dead_letters, doctor, replay, schemas, settings_table, simulate, tail, topics
+from workers.cli import contexts, dead_letters, doctor, replay, schemas, settings_table, simulate, tail, topics
 from workers.cli.errors import explain
 from workers.cli.shared import INTERRUPTED, err, load_settings
 from workers.demo import command as demo
@@ -77,6 +77,7 @@ def _register() -> None:
     app.add_typer(topics.app, name="topics")
     app.add_typer(schemas.app, name="schemas")
     app.add_typer(dead_letters.app, name="dead-letters")
+    app.add_typer(contexts.app, name="contexts")
 
 
 _register()

@@ -26,7 +26,7 @@ def offline(
 
     Example:  wardstream offline topics/examples/ward.jsonl | jq .recommendations[0].text
     """
-    from workers.offline import BadLine, Line, Offline, parse
+    from workers.offline import BadLineError, Line, Offline, parse
     from workers.state import describe
 
     settings = load_settings()
@@ -40,7 +40,7 @@ def offline(
             for number, raw in enumerate(stream, start=1):
                 try:
                     line = parse(raw, number)
-                except BadLine as error:
+                except BadLineError as error:
                     raise UserError(str(error)) from None
                 if line is not None:
                     yield line

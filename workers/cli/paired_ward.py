@@ -125,7 +125,7 @@ def paired_ward(
 
     Args:
         stays: From `load_stays`.
-        start: Hour 0 of every stay.
+        start: First hour of every stay.
         name: Start of every patient id.
         keep_image: Where films go; without it they travel inline.
     """
@@ -139,7 +139,7 @@ def _records(stay: Stay, patient_id: str, start: datetime, keep_image: ImageSink
     notes = {1 + i * max(length // 3, 1): text for i, text in enumerate(stay.notes)}
     films = {2 + i * max(length // 2, 1): film for i, film in enumerate(stay.films)}
     for number, row in enumerate(stay.hours):
-        at = start + timedelta(hours=row["ICULOS"], minutes=bed * 7 % 60)
+        at = start + timedelta(hours=row["ICULOS"] - stay.hours[0]["ICULOS"], minutes=bed * 7 % 60)
         base = {"schema_version": "1.0", "patient_id": patient_id, "encounter_id": f"{patient_id}-stay", "unit": "icu",
                 "status": "final", "subject": _subject(row)}  # fmt: skip
         kinds = [("v", VITALS, _vitals(row), 0)]

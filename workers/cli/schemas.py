@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workers.cli.shared import load_settings, out
+from workers.cli.shared import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="The contract as files for other programs.")
 
@@ -34,4 +34,4 @@ def export(folder: Annotated[Path, typer.Argument(help="Where to write; made if 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    out.print(str(path))
+    typer.echo(str(path))

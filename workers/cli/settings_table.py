@@ -40,7 +40,7 @@ def settings(
     if check is not None:
         if check.read_text(encoding="utf-8") != render_markdown():
             raise UserError(f"{check} is out of step: run  wardstream settings --markdown > {check}")
-        out.print(f"{check} is in step")
+        typer.echo(f"{check} is in step")
     elif markdown:
         typer.echo(render_markdown(), nl=False)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
+# A file or another program gets lines as long as they are; only a terminal has an edge to wrap at.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 err = Console(stderr=True, highlight=False)
 
 INTERRUPTED = 130

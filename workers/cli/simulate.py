@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from topics.catalogue import IMAGING, NOTES, VITALS, full_name
 from workers.cli.errors import UserError
 from workers.cli.shared import err, load_settings, run
 from workers.settings import Settings
-from workers.simulate import Record, WardPlan, ward
+
+if TYPE_CHECKING:
+    from workers.simulate import Record, WardPlan
 
 
-def simulate(  # noqa: PLR0913 (an argument is an option of the command)
+def simulate(
     *,
     patients: Annotated[int, typer.Option(min=1, max=1_000_000, help="Beds.")] = 12,
     hours: Annotated[float, typer.Option(min=0.1, help="Length of every stay, in ward time.")] = 48.0,
@@ -47,6 +48,7 @@ def simulate(  # noqa: PLR0913 (an argument is an option of the command)
     Load:     wardstream simulate --patients 2000 --rate 1000 --duration 60 --images none
     """
     from workers.cli.feed import Pace, not_ahead_of_clock
+    from workers.simulate import WardPlan, ward
 
     settings = load_settings()
     pace = Pace(speed, rate)
@@ -77,6 +79,8 @@ def _start(text: str | None, hours: float) -> datetime:
 
 def wards(plan: WardPlan, keep: Callable[[str, bytes], str] | None = None) -> Iterator[Record]:
     """One ward after the other, without end: all beds are filled anew, in the same stretch of time."""
+    from workers.simulate import ward
+
     number = 0
     while True:
         number += 1
@@ -105,6 +109,7 @@ def keep_in(folder: Path) -> Callable[[str, bytes], str]:
 
 def send(settings: Settings, records: Iterator[Record], pace: Any, seconds: float | None) -> None:
     """Feed records to Kafka with a line of progress on stderr."""
+    from topics.catalogue import IMAGING, NOTES, VITALS, full_name
     from workers.cli import cluster
     from workers.cli.feed import Fed, feed
 

@@ -13,7 +13,6 @@ import orjson
 import typer
 from rich.markup import escape
 
-from topics.catalogue import RECOMMENDATIONS, full_name
 from workers.cli.shared import load_settings, out, run
 
 Recommendation = Mapping[str, Any]
@@ -37,11 +36,12 @@ def tail(
 
     Scripts:  wardstream tail --json --from-start | jq .alert.state
     """
+    from topics.catalogue import RECOMMENDATIONS, full_name
+    from workers.cli import cluster
+
     settings = load_settings()
 
     async def watch() -> None:
-        from workers.cli import cluster
-
         shown = 0
         topic = full_name(settings.topic_prefix, RECOMMENDATIONS)
         async with cluster.reader(settings, topic, from_start=from_start) as consumer:

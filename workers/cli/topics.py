@@ -7,19 +7,18 @@ break their order, so differences are told and left to the operator.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
-from aiokafka.admin import NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
 from rich.table import Table
 
-from topics.catalogue import TOPICS, Topic, full_name
-from workers.cli import cluster
 from workers.cli.errors import UserError
 from workers.cli.shared import load_settings, out, run
 from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from topics.catalogue import Topic
+    from workers.cli.cluster import TopicState
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and describe the topics of the contract.")
 
@@ -38,6 +37,8 @@ class Wanted:
 
 def wanted(settings: Settings, topic: Topic) -> Wanted:
     """Partitions, replicas and broker settings of one topic of the contract."""
+    from topics.catalogue import full_name
+
     configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
     if topic.cleanup == "delete":
         hours = settings.topic_retention_h if topic.retention_h is None else topic.retention_h
@@ -58,6 +59,9 @@ async def apply_topics(settings: Settings) -> list[str]:
     Raises:
         UserError: The broker refused to create a topic.
     """
+    from topics.catalogue import TOPICS
+    from workers.cli import cluster
+
     lines = []
     async with cluster.admin(settings) as client:
         existing = await cluster.existing_topics(client)
@@ -76,6 +80,9 @@ async def apply_topics(settings: Settings) -> list[str]:
 
 async def _create(client: Any, topic: Wanted) -> None:
     """Create one topic; another process may have been quicker."""
+    from aiokafka.admin import NewTopic
+    from aiokafka.errors import TopicAlreadyExistsError, for_code
+
     request = NewTopic(topic.name, topic.partitions, topic.replicas, topic_configs=topic.configs)
     answer = await client.create_topics([request])
     for name, code, *rest in answer.topic_errors:
@@ -100,9 +107,12 @@ def list_() -> None:
 
     Example:  wardstream topics list
     """
+    from topics.catalogue import TOPICS, full_name
+    from workers.cli import cluster
+
     settings = load_settings()
 
-    async def look() -> dict[str, cluster.TopicState]:
+    async def look() -> dict[str, TopicState]:
         async with cluster.admin(settings) as client:
             return await cluster.existing_topics(client)
 
@@ -122,6 +132,8 @@ def describe(topic: str = typer.Argument(help="Name without prefix, such as pati
 
     Example:  wardstream topics describe patient.vitals
     """
+    from topics.catalogue import TOPICS
+
     settings = load_settings()
     named = next((each for each in TOPICS if each.name == topic), None)
     if named is None:
@@ -136,8 +148,12 @@ def describe(topic: str = typer.Argument(help="Name without prefix, such as pati
     out.print(table)
 
 
-async def _describe(settings: Settings, want: Wanted) -> tuple[cluster.TopicState, dict[str, str]]:
+async def _describe(settings: Settings, want: Wanted) -> tuple[TopicState, dict[str, str]]:
     """The topic's state and its broker settings."""
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    from workers.cli import cluster
+
     state = (await cluster.require_topics(settings, want.name))[want.name]
     async with cluster.admin(settings) as client:
         answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, want.name)])

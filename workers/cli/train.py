@@ -196,5 +196,5 @@ def train(
         for one in _TRAINERS if model is Model.all else (model,):
             _TRAINERS[one](folder, out, epochs, seed)
     except (DatasetError, WeightsError, OSError) as error:
-        console.print(f"wardstream train: {error}", style="red", markup=False)
+        console.print(f"wardstream train: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error

@@ -28,7 +28,7 @@ def data_folder(option: Path | None = None) -> Path:
     folder = named or BESIDE
     if not folder.is_dir():
         where = f"there is no folder {folder}" if named else "no data folder is given"
-        raise DatasetError(f"{where}: name one with --data DIR or {VARIABLE} (docs say which sets it may hold)")
+        raise DatasetError(f"{where}: name one with --data DIR or {VARIABLE}")
     return folder
 
 
@@ -40,7 +40,7 @@ def file_of(data: Path, name: str) -> Path:
     """
     file = data / name
     if not file.is_file():
-        raise DatasetError(f"{data} holds no {name}: leave this data set out or add it there")
+        raise DatasetError(f"{data} holds no {name}: name a folder that does with --data DIR")
     return file
 
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -122,7 +123,9 @@ def _real_programme(patients: int, seconds: float, data: Path, seed: int, films:
     stays, missing = load_stays(data_folder(data), patients, seed)
     for line in (NOTICE, *missing):
         err.print(line, soft_wrap=True)
-    start = latest_start(max(len(stay.hours) for stay in stays))
+    # The last hours: there the patients of the set who fall ill do so.
+    stays = [replace(stay, hours=stay.hours[-int(HOURS) :]) for stay in stays]
+    start = latest_start(HOURS)
     return paired_ward(stays, start=start, name="paired", keep_image=keep_in(films)), Pace(HOURS * 3600 / seconds)
 
 

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 BATCH: Final = "wardstream_batch_records"
 """Histogram: records of each dispatched micro-batch, by lane."""
 CACHE: Final = "wardstream_embedding_cache"
-"""Counter: embedding look-ups, by result hit or miss."""
+"""Counter: embedding look-ups, by kind and outcome (hit or miss)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def parse(page: str) -> Figures:
     totals: dict[str, float] = {}
     counts: dict[str, float] = {}
     for sample in _samples(families.get(BATCH)):
-        lane = next(iter(sample.labels.values()), "")
+        lane = sample.labels.get("lane", "")
         if sample.name.endswith("_sum"):
             totals[lane] = totals.get(lane, 0.0) + sample.value
         elif sample.name.endswith("_count"):
@@ -51,7 +51,7 @@ def parse(page: str) -> Figures:
     means = {lane: totals.get(lane, 0.0) / count for lane, count in counts.items() if count}
     found = {"hit": 0.0, "miss": 0.0}
     for sample in _samples(families.get(CACHE)):
-        result = sample.labels.get("result", "")
+        result = sample.labels.get("outcome", "")
         if sample.name.endswith("_total") and result in found:
             found[result] += sample.value
     return Figures(means, int(found["hit"]), int(found["miss"]))

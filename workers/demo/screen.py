@@ -23,24 +23,28 @@ def live(board: Board, figures: Figures | None, now_s: float, height: int) -> Gr
     title = f"ward time {board.ward_time:%Y-%m-%d %H:%M}" if board.ward_time else "waiting for the first record"
     table = Table(title=title, title_justify="left", expand=True, pad_edge=False)
     table.add_column("patient", no_wrap=True)
-    table.add_column("risks", no_wrap=True)
+    beds = board.worst_first()[: max(3, height - _AROUND)]
+    names = list(dict.fromkeys(risk["name"] for bed in beds for risk in bed.newest["risks"]))
+    for name in names:
+        table.add_column(escape(name), justify="right", no_wrap=True, max_width=9)
     table.add_column("NEWS2", justify="right", no_wrap=True)
     table.add_column("first action", ratio=3, no_wrap=True, overflow="ellipsis")
     table.add_column("alert", no_wrap=True)
     table.add_column("why", ratio=4, no_wrap=True, overflow="ellipsis")
     table.add_column("age", justify="right", no_wrap=True)
-    for bed in board.worst_first()[: max(3, height - _AROUND)]:
-        table.add_row(*_row(bed, board))
+    for bed in beds:
+        table.add_row(*_row(bed, board, names))
     return Group(table, Text(figures_line(board, figures, now_s)))
 
 
-def _row(bed: Bed, board: Board) -> tuple[str, ...]:
+def _row(bed: Bed, board: Board, names: list[str]) -> tuple[str, ...]:
     newest = bed.newest
+    risks = {risk["name"]: risk["probability"] for risk in newest["risks"]}
     tier = bed.alert.tier if bed.alert else None
     why = (bed.alert.reason if bed.alert else "") or tail.why_text(newest)
     return (
         escape(str(newest["patient_id"])[-12:]),
-        escape(tail.risks_text(newest)),
+        *("-" if risks.get(name) is None else f"{risks[name]:.0%}" for name in names),
         tail.news2_text(newest),
         escape(tail.action_text(newest)),
         f"[{tail.TIER_STYLE.get(tier, 'bold')}]{tier}[/]" if tier else "[dim]quiet[/]",
@@ -63,7 +67,12 @@ def figures_line(board: Board, figures: Figures | None, now_s: float) -> str:
         f"latency p50 {_ms(board.latency_ms(0.5))} p99 {_ms(board.latency_ms(0.99))}",
     ]
     if figures and figures.batch_mean:
-        parts.append("batch " + " ".join(f"{lane} {mean:.1f}" for lane, mean in sorted(figures.batch_mean.items())))
+        parts.append(
+            "batch "
+            + " ".join(
+                f"{lane.removeprefix('patient.')} {mean:.1f}" for lane, mean in sorted(figures.batch_mean.items())
+            )
+        )
     if figures and figures.cache_hits + figures.cache_misses:
         parts.append(f"cache {figures.cache_hits} of {figures.cache_hits + figures.cache_misses} hit")
     parts.append(f"dead letters {board.dead_letters.total()}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from topics.catalogue import DEAD_LETTERS, RECOMMENDATIONS, full_name
@@ -133,11 +133,16 @@ class Show:
                     await asyncio.sleep(_FRAME_S)
                 self.console.print(screen.plain(self.board, self.figures, time.time()), soft_wrap=True)
         with Live(console=self.console, auto_refresh=False) as shown:
-            while True:
-                self._check_worker()
-                height = self.console.size.height
-                shown.update(screen.live(self.board, self.figures, time.time(), height), refresh=True)
-                await asyncio.sleep(_FRAME_S)
+            try:
+                while True:
+                    self._check_worker()
+                    shown.update(self._screen(), refresh=True)
+                    await asyncio.sleep(_FRAME_S)
+            finally:
+                shown.update(self._screen(), refresh=True)  # what stays on the terminal is the last state
+
+    def _screen(self) -> Group:
+        return screen.live(self.board, self.figures, time.time(), self.console.size.height)
 
     def _check_worker(self) -> None:
         if not self.worker.running:

@@ -80,10 +80,8 @@ async def test_what_decoders_print_goes_nowhere(pool, capfd):
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory of a process is bounded on Linux only")
 async def test_a_deflated_dicom_that_inflates_past_the_bound_is_refused():
     async with DecodePool(1, timeout_s=30.0, max_pixels=1_000_000) as pool:
-        assert await reason_of(pool, deflate_bomb(2**31), "application/dicom") in {
-            "image_too_large",
-            "image_unreadable",
-        }
+        reason = await reason_of(pool, deflate_bomb(2**31), "application/dicom")
+        assert reason == "image_too_large"  # out of memory; without the bound it would be out of time
         assert (await pool.decode(PNG, "image/png")).shape == (1, 224, 224)
 
 

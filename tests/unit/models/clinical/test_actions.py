@@ -75,7 +75,7 @@ class TestCatalogue:
         assert len(CATALOGUE.actions) == len(CATALOGUE.index) == 46
         assert set(CATALOGUE.variables) == set(NAMES)
 
-    def test_terms_say_that_it_is_not_approved_and_has_no_doses(self):
+    def test_no_action_names_a_dose(self):
         assert not any(re.search(r"\d\s*(mg|mcg|mL|g|units)\b", action.text) for action in CATALOGUE.actions)
 
     @pytest.mark.parametrize(

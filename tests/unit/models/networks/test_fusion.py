@@ -66,6 +66,12 @@ def test_a_note_cannot_move_the_risk_beyond_the_bound(network):
     assert (risk - vitals).abs() <= 1.5 + 1e-5
 
 
+def test_an_unknown_age_counts_as_fresh(network):
+    given = inputs(3)
+    fresh, unknown = (network(*given[:4], torch.full((3, 3), age))[0] for age in (0.0, NAN))
+    torch.testing.assert_close(unknown, fresh)
+
+
 def test_old_evidence_fades(network):
     vitals, note, image, _, _ = inputs(1)
     present = torch.tensor([[False, True, False]])

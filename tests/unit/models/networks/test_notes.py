@@ -30,7 +30,7 @@ def test_a_note_encodes_the_same_alone_as_padded_in_a_batch(encode):
 def test_ids_at_padding_do_not_matter(bundle):
     tokens = bundle.tokenizer.encode(TEXTS, 64)
     ids, mask = torch.from_numpy(tokens.ids), torch.from_numpy(tokens.mask)
-    other = torch.where(mask, ids, 5)
+    other = torch.where(mask, ids, 1_000_000)
     torch.testing.assert_close(bundle.notes(other, mask).logits, bundle.notes(ids, mask).logits)
 
 
@@ -65,6 +65,11 @@ def test_long_text_is_cut_at_the_most_tokens(bundle):
     tokens = bundle.tokenizer.encode(["low blood pressure " * 20_000], 32)
     assert tokens.ids.shape == (1, 32)
     assert tokens.mask.all()
+
+
+def test_text_far_beyond_the_most_tokens_is_not_even_read(bundle):
+    assert not bundle.tokenizer.encode([" " * 300 + "fever"], 8).mask.any()
+    assert bundle.tokenizer.encode([" " * 100 + "fever"], 8).mask.any()
 
 
 def test_tokenizer_survives_a_round_trip(bundle, tmp_path):

@@ -50,6 +50,16 @@ def test_state_stays_finite_whatever_comes_in(network, value):
     assert network.heads(after).isfinite().all()
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_an_infinite_value_counts_as_an_extreme_one_not_as_missing(network, sign):
+    h, values, carried, gap_h, static = events(1)
+    values[0, 0] = sign * float("inf")
+    extreme = values.clone()
+    extreme[0, 0] = sign * 1e4
+    after = network.step(h, values, carried, gap_h, static)
+    torch.testing.assert_close(after, network.step(h, extreme, carried, gap_h, static))
+
+
 def test_sequence_equals_steps_with_what_was_carried(network):
     _, values, carried, gap_h, static = events(6)
     shaped = [x.view(2, 3, P) for x in (values, carried, gap_h)]

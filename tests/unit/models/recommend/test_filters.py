@@ -132,6 +132,14 @@ class TestHybrid:
         assert (hybrid.scores(TWO_GROUPS[:1], nothing_known) != 0).any()
         assert (hybrid.scores(no_history, nothing_known) == 0).all()
 
+    def test_the_collaborative_part_stays_within_its_weight(self):
+        factors = np.array([[0.1], [5.0]])
+        wild = CollaborativeFiltering(factors, alpha=1000.0)
+        history = np.array([[1.0, 0.0]])
+        assert abs(wild.scores(history)).max() > 1
+        content = ContentFilter(np.zeros(1), np.ones(1), np.zeros((2, 1)))
+        assert abs(Hybrid(content, wild, 1.0, 0.5).parts(history, np.zeros((1, 1)))[1]).max() == 0.5
+
     def test_recommenders_of_different_catalogues_are_refused(self):
         with pytest.raises(ValueError, match="content knows 6 actions, collaborative 2"):
             Hybrid(self.content, CollaborativeFiltering(np.zeros((2, 1))))

@@ -1,12 +1,12 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
 
 from models.bundle import ARTEFACTS, NAMES, load_bundle
 from models.columns import COLUMNS
+from models.tokens import NoteTokenizer
 from models.training.untrained import write_untrained
 from models.weights import WeightsError, load, save
 
@@ -69,6 +69,12 @@ def test_a_missing_tokenizer_is_named(folder):
         load_bundle(folder)
 
 
+def test_the_tokenizer_of_other_weights_is_refused(folder):
+    NoteTokenizer.train(["other words, other words, other words"], 300).save(folder / "notes" / "tokenizer.json")
+    with pytest.raises(WeightsError, match="of other weights"):
+        load_bundle(folder)
+
+
 def test_weights_of_another_shape_are_refused_in_one_line(folder):
     state, manifest = load(folder / "vitals")
     save(folder / "vitals", state | {"head.bias": torch.zeros(5)}, manifest)
@@ -83,12 +89,3 @@ def test_an_unknown_configuration_is_refused(folder):
     file.write_text(json.dumps(manifest | {"config": {"depth": 3}}))
     with pytest.raises(WeightsError, match="does not fit this release"):
         load_bundle(folder)
-
-
-def test_calibration_turns_logits_into_probabilities():
-    from models.calibration import Calibration, calibrated_logits, probabilities
-
-    logits = np.array([[2.0, 3.0], [np.nan, -900.0]], np.float32)
-    shifted = calibrated_logits(logits, ("a", "b"), {"a": Calibration(temperature=2.0, bias=-1.0)})
-    np.testing.assert_allclose(shifted, [[0.0, 3.0], [np.nan, -900.0]])
-    np.testing.assert_allclose(probabilities(shifted), [[0.5, 0.952574], [np.nan, 0.0]], atol=1e-6)
