@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+import numpy as np
+
 from tests.fakes import FakeProducer
 from tests.unit.workers.made import Ward, encoded, image, record, source, vitals
 from topics import headers as names
@@ -12,8 +14,6 @@ from topics.reasons import Reason
 from workers.outbox import Outbox, dead_letter_headers
 from workers.publisher import Publisher
 from workers.records import Refused
-
-import numpy as np
 
 
 async def outbox(producer: FakeProducer) -> Outbox:
