@@ -100,7 +100,7 @@ def fold_vitals(
         rows["quality"] |= SKIP_MODEL
     else:
         adopt(contexts, model)
-    outcome = _recognise(contexts, rows["id"], changes.content)
+    outcome = _recognise(contexts, rows["id"], changes.content, _held(contexts, "window", "rows"))
     fresh = outcome == Outcome.APPLIED
     head = contexts["head"]
     later = (rows["ms"] > head["ms"]) | ((rows["ms"] == head["ms"]) & (rows["id"] > head["id"]))
@@ -133,7 +133,7 @@ def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], chan
     Returns:
         `(n,)` uint8 of Outcome.
     """
-    outcome = _recognise(contexts, entries["id"], changes.content)
+    outcome = _recognise(contexts, entries["id"], changes.content, _held(contexts, field, field + "s"))
     for i in np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)):
         context, entry = contexts[i], entries[i]
         kept = [context[field][k].copy() for k in range(int(context[field + "s"]))]
@@ -179,8 +179,14 @@ def adopt(contexts: Contexts, model: Recurrence) -> None:
             _refold(context, model)
 
 
-def _recognise(contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Outcome by what was seen before: APPLIED here means new."""
+def _recognise(
+    contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64], held: NDArray[np.uint64]
+) -> NDArray[np.uint8]:
+    """Outcome by what was seen before: APPLIED here means new.
+
+    `held` `(n, k)` are the ids that the state rests on, 0 for none: a repeat of one of them is known for certain, also
+    when so many others came since that the list of those seen has forgotten it.
+    """
     outcome = np.zeros(len(ids), np.uint8)
     row, slot = np.nonzero(contexts["seen_id"] == ids[:, None])
     if len(row):
@@ -188,7 +194,14 @@ def _recognise(contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.
         outcome[row] = np.where(
             known == TOMBSTONE, Outcome.SUPERSEDED, np.where(known == content[row], Outcome.DUPLICATE, Outcome.CONFLICT)
         )
+    outcome[(outcome == Outcome.APPLIED) & (held == ids[:, None]).any(axis=1)] = Outcome.DUPLICATE
     return outcome
+
+
+def _held(contexts: Contexts, field: str, count: str) -> NDArray[np.uint64]:
+    """Ids of the rows or entries in use."""
+    ids = contexts[field]["id"]
+    return np.where(np.arange(ids.shape[1]) < contexts[count][:, None], ids, np.uint64(0))
 
 
 def _remember(

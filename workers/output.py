@@ -6,8 +6,8 @@ Built by hand for speed: this is per-record Python on the hot path. Tests hold e
 
 from __future__ import annotations
 
-import re
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -87,7 +87,12 @@ class Verdict:
     violations: list[Violation] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    repeats: int = 0
+    repeated: list[Place] = field(default_factory=list)
+
+    @property
+    def repeats(self) -> int:
+        """Outputs beyond the first of each input."""
+        return len(self.repeated)
 
     @property
     def promises(self) -> set[str]:
@@ -101,6 +106,7 @@ class Verdict:
             f"{len(self.violations)} violations, ends {dict(self.ends)}, {self.repeats} repeats, {dict(self.reasons)}",
             *shown,
             *([f"  and {more} more"] if more > 0 else []),
+            *(f"  repeated: {place}" for place in self.repeated[:5]),
         ]
         return "\n".join(lines)
 
@@ -129,7 +135,7 @@ def check(
     """
     verdict = Verdict(
         reasons=Counter(letter.reason for letter in dead_letters),
-        repeats=len(recommendations) + len(dead_letters) - len(_ends(recommendations, dead_letters)),
+        repeated=_repeated(recommendations) + _repeated(dead_letters),
     )
     verdict.violations += [
         *_lost_or_wrong(inputs, recommendations, dead_letters, verdict.ends),
@@ -155,6 +161,17 @@ def _ends(recommendations: Iterable[Recommendation], dead_letters: Iterable[Dead
     """What each input ended as, by outputs of its own."""
     as_recommendation: set[tuple[Place, End]] = {(output.cause, "recommendation") for output in recommendations}
     return as_recommendation | {(letter.cause, "dead letter") for letter in dead_letters}
+
+
+def _repeated(outputs: Sequence[Recommendation | DeadLetter]) -> list[Place]:
+    """Where the outputs lie whose input already had one."""
+    seen: set[Place] = set()
+    again = []
+    for output in outputs:
+        if output.cause in seen:
+            again.append(output.place)
+        seen.add(output.cause)
+    return again
 
 
 def _lost_or_wrong(

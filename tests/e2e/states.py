@@ -1,7 +1,7 @@
 """Compares the state that workers left in Redis with that of one offline pass over the same records.
 
 The only place that knows the commands `wardstream offline EVENTS.jsonl --state FILE` and `wardstream contexts dump`,
-each of which gives one JSON object a patient and line, with the patient in `patient`.
+each of which gives one JSON object a patient and line: `patient`, and `events` with the event ids of each modality.
 """
 
 from __future__ import annotations
@@ -35,15 +35,12 @@ def difference_from_offline(system: System) -> str | None:
     expected, found = _by_patient(offline.read_text()), _by_patient(dumped)
     if expected.keys() != found.keys():
         return f"patients differ: {sorted(expected.keys() ^ found.keys())[:5]}"
-    topics: dict[str, set[str]] = {}
-    for plan in usable:
-        topics.setdefault(plan.patient, set()).add(plan.topic)
-    several = sum(len(names) > 1 for names in topics.values())
-    for patient in expected:
-        fields = expected[patient].keys() | found[patient].keys()
-        compared = (fields & ORDER_FREE if several and len(topics.get(patient, "12")) > 1 else fields) - INCIDENTAL
+    for patient, state in expected.items():
+        fields = state.keys() | found[patient].keys()
+        one_modality = sum(bool(events) for events in state["events"].values()) == 1
+        compared = (fields if one_modality else fields & ORDER_FREE) - INCIDENTAL
         for name in sorted(compared):
-            if at := _differs(expected[patient].get(name), found[patient].get(name), name):
+            if at := _differs(state.get(name), found[patient].get(name), name):
                 return f"{patient}: {at}"
     return None
 

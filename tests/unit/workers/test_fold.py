@@ -228,6 +228,16 @@ class TestRepeats:
         assert outcomes.count(Outcome.DUPLICATE) == len(order) - len(events)
         assert_same(context["head"], straight(events, FAKE))
 
+    def test_a_repeat_of_what_the_state_rests_on_is_known_when_the_list_has_forgotten_it(self):
+        context, _ = fold(series(2))
+        before = context["head"].copy()
+        fold_notes([Seen(1000 + k, 100 + k) for k in range(SEEN)], context)
+        assert fold([Seen(1, series(2)[0].minute)], FAKE, context)[1] == [Outcome.DUPLICATE]
+        assert context["head"].tobytes() == before.tobytes()
+        fold([Seen(5000 + k, 500 + k) for k in range(SEEN)], FAKE, context)
+        newest = 1000 + SEEN - 1
+        assert fold_notes([Seen(newest, 100 + SEEN - 1)], context)[1] == [Outcome.DUPLICATE]
+
     def test_the_same_id_with_other_content_is_a_conflict_and_changes_nothing(self):
         context, _ = fold(series(3))
         before = pack(context)
