@@ -50,13 +50,17 @@ class Settings(BaseSettings):
         description="Continue at the earliest record when committed offsets no longer exist, instead of stopping. "
         "Set it for one start, after deciding that the loss is understood.",
     )
-    topic_prefix: str = Field("", max_length=100, description="Put before every topic name, for several systems a cluster.")
+    topic_prefix: str = Field(
+        "", max_length=100, description="Put before every topic name, for several systems a cluster."
+    )
     topic_partitions: int = Field(6, ge=1, le=10_000, description="Partitions that `topics apply` gives each topic.")
     topic_replication: int = Field(1, ge=1, le=15, description="Replication factor that `topics apply` gives.")
-    topic_retention_h: float = Field(168.0, gt=0, description="Retention that `topics apply` gives event topics, hours.")
+    topic_retention_h: float = Field(
+        168.0, gt=0, description="Retention that `topics apply` gives event topics, hours."
+    )
     run: str = Field(
         "live", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
-        description="Name of this processing run. A deliberate reprocessing names a new run: own recommendation ids, own state.",
+        description="Name of this processing run. A reprocessing names a new one: own recommendation ids, own state.",
     )  # fmt: skip
 
     # Redis
@@ -65,7 +69,9 @@ class Settings(BaseSettings):
     )
     redis_ssl_cafile: Path | None = Field(None, description="PEM file of the authority that signed the Redis server.")
     redis_timeout_s: float = Field(0.5, gt=0, le=30, description="Hard bound on one Redis call.")
-    context_ttl_h: float = Field(24.0 * 30, gt=0, description="How long a patient's context is kept; longer than a stay.")
+    context_ttl_h: float = Field(
+        24.0 * 30, gt=0, description="How long a patient's context is kept; longer than a stay."
+    )
     context_write_wait_s: float = Field(
         60.0, ge=0, description="How long offsets wait for Redis before the worker goes on degraded."
     )
@@ -73,7 +79,7 @@ class Settings(BaseSettings):
     embedding_ttl_h: float = Field(24.0, gt=0, description="How long the embedding of an image or note is cached.")
     identity_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_KEY), min_length=16,
-        description="Key of the HMACs that stand for identifiers in Redis, logs and traces. Share it between workers; keep it secret.",
+        description="Key of the HMACs that stand for identifiers in Redis and logs. All workers share it; a secret.",
     )  # fmt: skip
 
     # Work
@@ -90,7 +96,9 @@ class Settings(BaseSettings):
     slack_notes_ms: float = Field(50.0, ge=0, le=10_000, description="Longest wait of a note for company.")
     slack_images_ms: float = Field(200.0, ge=0, le=60_000, description="Longest wait of an image for company.")
     inflight_max_records: int = Field(4096, ge=1, description="Records a lane may hold before its topic is paused.")
-    inflight_max_bytes: int = Field(64 * 2**20, ge=2**20, description="Bytes a lane may hold before its topic is paused.")
+    inflight_max_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="Bytes a lane may hold before its topic is paused."
+    )
     stall_s: float = Field(60.0, gt=0, description="Work without progress for this long ends the process (non-zero).")
     drain_s: float = Field(15.0, gt=0, description="Longest wait for work in flight on shutdown or rebalance.")
     expires_after_h: float = Field(8.0, gt=0, description="Alert lifetime after its event time.")
@@ -110,7 +118,9 @@ class Settings(BaseSettings):
     # Running
     web_host: str = Field("127.0.0.1", description="Address of /health and /metrics.")
     web_port: int = Field(6066, ge=0, le=65535, description="Port of /health and /metrics; 0 picks a free one.")
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: readable on a terminal, else JSON.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: readable on a terminal, else JSON."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @field_validator("only", "image_roots", "image_hosts", mode="before")

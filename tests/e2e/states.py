@@ -30,7 +30,9 @@ def difference_from_offline(system: System) -> str | None:
     events.write_bytes(b"".join((plan.value or b"") + b"\n" for plan in usable))
     offline = system.folder / "offline.jsonl"
     _run(system, "offline", str(events), "--state", str(offline))
-    expected, found = _by_patient(offline.read_text()), _by_patient(_run(system, "contexts", "dump"))
+    dumped = _run(system, "contexts", "dump")
+    (system.folder / "redis.jsonl").write_text(dumped)
+    expected, found = _by_patient(offline.read_text()), _by_patient(dumped)
     if expected.keys() != found.keys():
         return f"patients differ: {sorted(expected.keys() ^ found.keys())[:5]}"
     for patient, state in expected.items():

@@ -1,0 +1,331 @@
+"""Section `stages`: what an event costs in each stage, in this process, on batches like those of a busy worker.
+
+CPU time of the calling thread, the best of many repeats, over a batch of 256 events of as many patients whose windows
+are full (so that every event steps both head and checkpoint). What cannot be seen so, the event loop and the Kafka
+client, is the difference to the CPU time that section `vitals` finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import gc
+import io
+import pstats
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from bench.events import Load, vitals
+from bench.plan import Plan, Progress
+from bench.report import Section, number
+from bench.site import Place
+from models.clinical.actions import Catalogue
+from models.columns import COLUMNS
+from models.recommend.ranker import Ranker
+from topics.catalogue import VITALS
+from topics.codec import decode
+from topics.vitals import VitalsEvent
+from workers import collate
+from workers.batcher import LaneSettings, MicroBatcher
+from workers.context import WINDOW, Contexts, blank, pack, unpack
+from workers.control import Control, ControlBoard
+from workers.decide import Work
+from workers.fold import fold_vitals
+from workers.judge import Judge
+from workers.ledger import PartitionLedger
+from workers.metrics import Metrics
+from workers.parts import Parts, build_parts
+from workers.patients import Patients
+from workers.pipeline import DECIDE_DEPTH, Pipeline
+from workers.records import Publish, Record, Refused, Source
+from workers.settings import Settings
+from workers.stores import MemoryContexts, RedisContexts
+
+_BATCH: Final = 256
+_ROUNDS: Final = WINDOW + 3  # the window is full before the last one
+_PROFILE_LINES: Final = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Cost of a stage in microseconds an event; `inside` names the stage that it is a part of."""
+
+    name: str
+    us: float
+    inside: str = ""
+
+
+class _Nowhere:
+    """An outlet that nothing is given to."""
+
+    async def publish(self, decided: Any) -> list[Refused]:
+        """See `workers.outbox.Outlet`."""
+        raise NotImplementedError
+
+    async def bury(self, refused: Any) -> None:
+        """See `workers.outbox.Outlet`."""
+        raise NotImplementedError
+
+
+class Workbench:
+    """A batch of 256 records, the contexts before it, and the parts that work on them."""
+
+    def __init__(self, settings: Settings, parts: Parts, store: MemoryContexts) -> None:
+        metrics, control = Metrics(), ControlBoard()
+        self.parts = parts
+        self.control: Control = control.snapshot(0)
+        patients = Patients(
+            store, _unused, lambda _sources: None, wait_s=0.0, most=1, count=metrics.count_context
+        )  # fmt: skip
+        self.pipeline = Pipeline(
+            settings, {}, parts.decider, patients, _Nowhere(), control, parts.threads, parts.identity, metrics
+        )
+        load = Load(_BATCH * _ROUNDS, _BATCH, int(time.time() * 1000))
+        self.raw = list(vitals(load))
+        self.slots = np.arange(_BATCH)
+        self.degraded = np.zeros(_BATCH, bool)
+        self.contexts = blank(_BATCH)
+        for turn in range(_ROUNDS - 1):
+            self.decide(self.contexts, self.records(turn))
+        self.last = self.records(_ROUNDS - 1)
+
+    def sources(self, turn: int) -> list[Source]:
+        """The records of one round as they are fetched."""
+        first, ledger = turn * _BATCH, PartitionLedger()
+        now, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+        return [
+            Source(VITALS, 0, first + i, key, value, (), ledger, now_ms, now, full_topic=VITALS)
+            for i, (key, value) in enumerate(self.raw[first : first + _BATCH])
+        ]
+
+    def records(self, turn: int) -> list[Record]:
+        """The records of one round, decoded."""
+        records, refused = self.pipeline.read(self.sources(turn))
+        assert not refused
+        return records
+
+    def decide(self, contexts: Contexts, records: list[Record]) -> list[Any]:
+        """Decide a batch; `contexts` holds the contexts after it."""
+        return self.parts.decider.decide(Work(records, self.slots, contexts, self.degraded), self.control)
+
+
+def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: bool = False) -> tuple[Section, str]:
+    """The section, and a profile of deciding when asked for.
+
+    Args:
+        plan: Repeats.
+        place: With a Redis server whose round trips are measured too; None leaves them out.
+        progress: Told what happens.
+        profile: Whether to profile.
+    """
+    settings = Settings(image_processes=1, only=("vitals",))
+    store = MemoryContexts()
+    parts = build_parts(settings, store, lambda *_: None)
+    try:
+        progress("filling the windows of 256 patients")
+        bench = Workbench(settings, parts, store)
+        progress("measuring each stage")
+        with _no_collection():
+            stages = _compute(bench, plan.stage_rounds) + _around(bench, settings, plan.stage_rounds)
+        stages.append(Stage("garbage collection, Python's defaults", _collection(bench, plan.stage_rounds)))
+        if place is not None:
+            stages += asyncio.run(_redis(bench, place.settings, plan.stage_rounds))
+        text = _profile(bench) if profile else ""
+    finally:
+        asyncio.run(parts.close())
+    return _section(plan, stages, place is not None), text
+
+
+def _compute(bench: Workbench, rounds: int) -> list[Stage]:
+    """What happens in the thread that decides."""
+    records, model = bench.last, bench.parts.models.vitals
+    rows, changed = collate.vitals_rows(records), collate.changes(records)
+    folded = bench.contexts.copy()
+    fold_vitals(folded, rows.rows.copy(), changed, model)
+    catalogue = Catalogue.load()
+    judge = Judge(catalogue, Ranker.unfitted(catalogue, len(COLUMNS)))  # as workers.parts builds it
+    decisions = [each for each in bench.decide(bench.contexts.copy(), records) if isinstance(each, Publish)]
+    assert len(decisions) == _BATCH
+    bodies = [each.body for each in decisions]
+    head = bench.contexts["head"]
+    inputs = (
+        head["hidden"][:, : model.hidden], rows.rows["value"], head["value"], np.full_like(head["value"], 0.25),
+        head["static"],
+    )  # fmt: skip
+    total = _best(rounds, lambda: bench.decide(bench.contexts.copy(), records))
+    parts = [
+        Stage(
+            "rows from events",
+            _best(rounds, lambda: (collate.vitals_rows(records), collate.changes(records))),
+            "decide",
+        ),
+        Stage(
+            "fold",
+            _best(rounds, lambda c: fold_vitals(c, rows.rows.copy(), changed, model), bench.contexts.copy),
+            "decide",
+        ),
+        Stage("network: explained step", _best(rounds, lambda: model.explain(*inputs)), "fold"),
+        Stage("network: step of the checkpoint", _best(rounds, lambda: model.step(*inputs)), "fold"),
+        Stage(
+            "judge", _best(rounds, lambda c: judge.assess(c, bench.parts.models, bench.control), folded.copy), "decide"
+        ),
+        Stage("serialise", _best(rounds, lambda: [orjson.dumps(body) for body in bodies]), "decide"),
+    ]
+    rest = total - sum(stage.us for stage in parts if stage.inside == "decide")
+    return [Stage("decide", total), *parts, Stage("bodies, ids, headers, alert policy, the rest", rest, "decide")]
+
+
+def _around(bench: Workbench, settings: Settings, rounds: int) -> list[Stage]:
+    """What happens before and after, on the event loop."""
+    sources = bench.sources(_ROUNDS - 1)
+    pairs = [(source.key, source.value) for source in sources]
+    now_ms = int(time.time() * 1000)
+    reading = _best(rounds, lambda: bench.pipeline.read(sources))
+    decoding = _best(rounds, lambda: decode(VitalsEvent, pairs, now_ms=now_ms))
+    values: list[bytes | None] = list(pack(bench.contexts))
+    decisions = [each for each in bench.decide(bench.contexts.copy(), bench.last) if isinstance(each, Publish)]
+    outgoing = [(each.record.source.key, each.value, each.headers) for each in decisions]
+    lane = LaneSettings(VITALS, 0, _BATCH, 0.01, max_cost=_BATCH, capacity=settings.inflight_max_records)
+
+    def queue(batcher: MicroBatcher[Record]) -> None:
+        for record in bench.last:
+            batcher.add(VITALS, record, record.patient, 0.0, size=700)
+        batch = batcher.take(0.0, running=0)
+        assert batch is not None
+        batcher.release(batch)
+
+    def append() -> None:
+        batch = BatchBuilder(2**21, 0)
+        for key, value, headers in outgoing:
+            assert batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is not None
+
+    return [
+        Stage("decode and validate", decoding),
+        Stage("digests and pseudonyms", reading - decoding),
+        Stage("lane and micro-batch", _best(rounds, queue, lambda: MicroBatcher([lane]))),
+        Stage("unpack contexts", _best(rounds, lambda: unpack(values))),
+        Stage("pack contexts", _best(rounds, lambda: pack(bench.contexts))),
+        Stage("append to a produce request", _best(rounds, append)),
+    ]
+
+
+async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stage]:
+    """Round trips to a Redis server for a batch: CPU time of this thread, and what the clock says."""
+    store = RedisContexts(settings)
+    keys = [record.patient for record in bench.last]
+    values = pack(bench.contexts)
+    versions = [value[:8] for value in values]
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "context read": lambda: store.read(keys),
+        "context write": lambda: store.compare_and_set(keys, versions, values),
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    try:
+        for _ in range(rounds + 1):
+            for name, call in calls.items():
+                cpu, wall = time.thread_time(), time.perf_counter()
+                await call()
+                found[name].append((time.thread_time() - cpu, time.perf_counter() - wall))
+    finally:
+        await store.close()
+    stages = []
+    for name, times in found.items():
+        cpu, wall = (min(column) / _BATCH * 1e6 for column in zip(*times[1:], strict=True))
+        stages += [Stage(name + ", client", cpu), Stage(name + ", whole round trip", wall, "redis")]
+    return stages
+
+
+def _best(rounds: int, work: Callable[..., Any], prepare: Callable[[], Any] | None = None) -> float:
+    """Least CPU microseconds an event; `prepare` makes the argument and is not counted."""
+    best = float("inf")
+    for _ in range(rounds + 1):
+        arguments = () if prepare is None else (prepare(),)
+        start = time.thread_time()
+        work(*arguments)
+        best = min(best, time.thread_time() - start)
+    return best / _BATCH * 1e6
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the cyclic garbage collector: when it runs is chance, so it has a line of its own."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _collection(bench: Workbench, rounds: int) -> float:
+    """What the collector adds, microseconds an event: the mean with it, less the mean without.
+
+    As in a worker, some batches of results are alive while the next one is decided.
+    """
+    batches = max(20, 2 * rounds)
+    copies = [bench.contexts.copy() for _ in range(batches)]
+
+    def mean() -> float:
+        alive: deque[Any] = deque(maxlen=DECIDE_DEPTH)
+        start = time.thread_time()
+        for contexts in copies:
+            contexts[:] = bench.contexts
+            alive.append(bench.decide(contexts, bench.last))
+        return (time.thread_time() - start) / batches / _BATCH * 1e6
+
+    with _no_collection():
+        without = mean()
+    return max(0.0, mean() - without)
+
+
+def _profile(bench: Workbench) -> str:
+    """Where deciding spends its time, by function."""
+    profiler = cProfile.Profile()
+    copies = [bench.contexts.copy() for _ in range(20)]
+    profiler.enable()
+    for contexts in copies:
+        bench.decide(contexts, bench.last)
+    profiler.disable()
+    out = io.StringIO()
+    pstats.Stats(profiler, stream=out).strip_dirs().sort_stats("tottime").print_stats(_PROFILE_LINES)
+    return out.getvalue()
+
+
+def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
+    whole = sum(stage.us for stage in stages if not stage.inside)
+    rows = []
+    for stage in stages:
+        depth = {"": 0, "decide": 1, "fold": 2, "redis": 1}[stage.inside]
+        share = "" if stage.inside == "redis" else f"{stage.us / whole:.0%}"
+        rows.append(("· " * depth + stage.name, number(stage.us), share))
+    rows.append(("sum", number(whole), "100%"))
+    return Section(
+        "stages",
+        "Cost by stage",
+        ("stage", "us an event", "share"),
+        rows,
+        {"us": {stage.name: stage.us for stage in stages}, "sum_us": whole},
+        [
+            f"CPU time of one thread, batches of {_BATCH} patients with full windows, best of "
+            f"{plan.stage_rounds}; what is indented is part of the line above it."
+            + (" Whole round trips are by the clock and not in the sum." if with_redis else ""),
+            (
+                "Garbage collection: mean of deciding with the collector less without it, three batches of "
+                "results alive, in a process with Python's default thresholds."
+            ),
+            "Not in it: fetching, the event loop, thread hand-overs, metrics, the Kafka client's own work.",
+        ],
+    )
+
+
+async def _unused(*_: Any) -> None:
+    """Nothing calls this: deciding touches no store."""
+    raise NotImplementedError

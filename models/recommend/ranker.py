@@ -1,0 +1,234 @@
+"""The ranker: rules decide what is listed and how urgent it is, learned scores order only within one urgency.
+
+Listed is every action that the rules indicate and no contraindication blocks (the floor), and what a high model risk
+adds. The order is urgency, then floor before additions, then score, then catalogue. So no score, however wrong, drops
+a rule's action, lists a blocked one or puts a less urgent before a more urgent one.
+
+Scores are sums of parts counted in whole units of 2^-12, which float32 adds exactly in any order. The unit is far
+coarser than rounding errors of the arithmetic, so a patient is ranked alone as in any batch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.clinical.actions import Catalogue, Evaluation
+from models.clinical.truth import TRUE, Bools, Floats
+from models.recommend.collaborative import CollaborativeFiltering
+from models.recommend.content import ContentFilter
+from models.recommend.hybrid import Hybrid
+
+PARTS: Final = ("rule", "content", "collaborative", "risk")
+"""Last axis of `Ranking.parts`."""
+
+ADDED_BY_RISK: Final = ("sepsis-screen", "obs-repeat-1h")
+"""What a high model risk may add although no rule indicates it."""
+
+NO_CHANGE: Final = "no-action-continue"
+
+_RAISED_BY_RISK: Final = ("sepsis", "monitoring", "escalation")
+"""Categories whose actions the model risk moves up within their urgency."""
+
+_UNIT: Final = 4096.0
+_HIGH_BAND: Final = 2
+_LARGEST_WEIGHT: Final = 16.0
+
+# The sort key, most significant first: tier, score, action.
+_TIER_BIT, _SCORE_BIT, _UNLISTED = 40, 10, np.iinfo(np.int64).max
+_ACTION_MASK: Final = (1 << _SCORE_BIT) - 1
+_SCORE_CEILING: Final = 1 << (_TIER_BIT - _SCORE_BIT - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class RankerWeights:
+    """Weights of the parts; each part lies within plus or minus its weight.
+
+    Attributes:
+        rule: Of the rule floor; more of it the more urgent.
+        content: Of the content score.
+        collaborative: Of the collaborative score.
+        risk: Of the model risk above or below `add_at_risk`.
+        add_at_risk: Probability from which the risk counts as high where no band is given. The default is the
+            operating point of the Advance Alert Monitor (8 %, Escobar 2020); policy, not evidence, for this model.
+    """
+
+    rule: float = 1.0
+    content: float = 0.5
+    collaborative: float = 0.5
+    risk: float = 0.5
+    add_at_risk: float = 0.08
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0.0 <= value <= _LARGEST_WEIGHT:
+                raise ValueError(f"ranker weight {field.name} is {value}, must lie in 0..{_LARGEST_WEIGHT:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Listed actions of a batch, best first; K is the longest list of the batch.
+
+    Attributes:
+        order: (B, K) int16 action indices of the catalogue, -1 after the last.
+        score: (B, K) float32, exactly the sum of `parts`; 0 after the last.
+        parts: (B, K, 4) float32 signed contributions in the order of `PARTS`.
+        floor: (B, K) bool, the rules indicate it; False for what model risk added.
+    """
+
+    order: npt.NDArray[np.int16]
+    score: Floats
+    parts: Floats
+    floor: Bools
+
+
+class Ranker:
+    """Ranks the catalogue's actions. Immutable and free of patient data; `state_dict` holds all that is learned."""
+
+    def __init__(self, catalogue: Catalogue, hybrid: Hybrid, weights: RankerWeights) -> None:
+        actions = catalogue.actions
+        known = len(hybrid.content.profiles)
+        if known != len(actions):
+            raise ValueError(f"the recommenders know {known} actions, the catalogue {len(actions)}: fit them again")
+        self.catalogue: Final = catalogue
+        self.hybrid: Final = hybrid
+        self.weights: Final = weights
+        self._urgency: Final = np.array([action.urgency_rank for action in actions], dtype=np.int64)
+        self._no_change: Final = catalogue.index[NO_CHANGE]
+        self._more_than_routine: Final = self._urgency < self._urgency[self._no_change]
+        self._added: Final = np.isin([action.id for action in actions], ADDED_BY_RISK)
+        column = np.arange(len(actions), dtype=np.int64)
+        self._floor_key: Final = (self._urgency * 2 << _TIER_BIT) + (_SCORE_CEILING << _SCORE_BIT) + column
+        self._added_key: Final = self._floor_key + (1 << _TIER_BIT)
+        tiers = self._urgency.max() + 1
+        self._rule: Final = weights.rule * (tiers - self._urgency) / tiers
+        self._affinity: Final = np.array([action.category in _RAISED_BY_RISK for action in actions])
+
+    @classmethod
+    def unfitted(cls, catalogue: Catalogue, features: int, weights: RankerWeights | None = None) -> Self:
+        """A ranker that has learned nothing: rules and model risk only."""
+        actions = len(catalogue.actions)
+        content = ContentFilter(np.zeros(features), np.ones(features), np.zeros((actions, features)))
+        return cls._of(catalogue, content, CollaborativeFiltering(np.zeros((actions, 1))), weights or RankerWeights())
+
+    @classmethod
+    def fit(
+        cls,
+        catalogue: Catalogue,
+        history: npt.NDArray[np.floating],
+        features: npt.NDArray[np.floating],
+        weights: RankerWeights | None = None,
+    ) -> Self:
+        """Learns from (N, A) indications and the (N, F) features that went with them."""
+        content = ContentFilter.fit(features, history)
+        return cls._of(catalogue, content, CollaborativeFiltering.fit(history), weights or RankerWeights())
+
+    @classmethod
+    def _of(
+        cls, catalogue: Catalogue, content: ContentFilter, by_history: CollaborativeFiltering, weights: RankerWeights
+    ) -> Self:
+        return cls(catalogue, Hybrid(content, by_history, weights.content, weights.collaborative), weights)
+
+    def rank(
+        self,
+        evaluation: Evaluation,
+        risk: Floats,
+        history: Floats,
+        features: Floats,
+        risk_band: npt.NDArray[np.int8] | None = None,
+    ) -> Ranking:
+        """Ranks a batch.
+
+        Args:
+            evaluation: What the rules say, (B, A).
+            risk: (B,) float32 calibrated probability, NaN where the model gave none.
+            history: (B, A) float32 strength of recent indications, >= 0.
+            features: (B, F) float32, NaN where unknown.
+            risk_band: (B,) int8 band of the risk (0 low, 1 medium, 2 high, negative none), where policy decides it;
+                without it, a risk from `add_at_risk` is high.
+        """
+        floor, listed = self._listed(evaluation, self._is_high(risk, risk_band))
+        parts = self._parts(floor, risk, history, features)
+        score = parts[0] + parts[1] + parts[2] + parts[3]
+        order = self._order(floor, listed, score)
+        real = order >= 0
+        at = np.where(real, order, 0) + np.arange(len(order))[:, None] * len(self._urgency)
+        unit = real / _UNIT
+        return Ranking(
+            order=order,
+            score=(score.take(at) * unit).astype(np.float32),
+            parts=np.stack([part.take(at) * unit for part in parts], axis=-1, dtype=np.float32, casting="same_kind"),
+            floor=floor.take(at) & real,
+        )
+
+    def _order(self, floor: Bools, listed: Bools, score: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        """(B, K) listed actions by urgency, floor before additions, score and catalogue: one sort of packed keys."""
+        key = np.where(floor, self._floor_key, self._added_key) - (score << _SCORE_BIT)
+        key[~listed] = _UNLISTED
+        key.sort(axis=1)
+        count = listed.sum(axis=1)
+        key = key[:, : count.max(initial=0)]
+        return np.where(np.arange(key.shape[1]) < count[:, None], key & _ACTION_MASK, -1).astype(np.int16)
+
+    def _is_high(self, risk: Floats, risk_band: npt.NDArray[np.int8] | None) -> Bools:
+        high: Bools = risk >= self.weights.add_at_risk if risk_band is None else risk_band == _HIGH_BAND
+        return high
+
+    def _listed(self, evaluation: Evaluation, high: Bools) -> tuple[Bools, Bools]:
+        """(B, A) rule floor, and floor with additions."""
+        indicated = evaluation.indicated == TRUE
+        allowed = evaluation.blocked != TRUE
+        floor = indicated & allowed
+        # "No change" stands beside routine observations, and beside nothing that asks for a change.
+        floor[:, self._no_change] &= ~(indicated & self._more_than_routine).any(axis=1)
+        return floor, floor | (high[:, None] & self._added & allowed)
+
+    def _parts(self, floor: Bools, risk: Floats, history: Floats, features: Floats) -> list[npt.NDArray[np.int64]]:
+        """(B, A) units of each of `PARTS`."""
+        by_content, by_history = self.hybrid.parts(history, features)
+        excess = np.where(np.isnan(risk), 0.0, risk - self.weights.add_at_risk)
+        by_risk = self.weights.risk * excess[:, None] * self._affinity
+        by_rule = np.where(floor, self._rule, 0.0)
+        return [np.rint(part * _UNIT).astype(np.int64) for part in (by_rule, by_content, by_history, by_risk)]
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Everything learned and every weight, as float64 and int64 tensors by name."""
+        content, by_history = self.hybrid.content, self.hybrid.collaborative
+        arrays = {
+            "content.mean": content.mean,
+            "content.scale": content.scale,
+            "content.profiles": content.profiles,
+            "collaborative.action_factors": by_history.action_factors,
+            "collaborative.hyperparameters": np.array([by_history.alpha, by_history.regularisation]),
+            "weights": np.array(astuple(self.weights)),
+            "catalogue": np.array([_fingerprint(self.catalogue)]),
+        }
+        return {name: torch.tensor(array) for name, array in arrays.items()}
+
+    @classmethod
+    def from_state_dict(cls, catalogue: Catalogue, state: Mapping[str, torch.Tensor]) -> Self:
+        """The ranker that `state_dict` came from.
+
+        Raises:
+            ValueError: It was fitted for another catalogue, whose rows mean other actions.
+        """
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
+        if int(arrays["catalogue"][0]) != _fingerprint(catalogue):
+            raise ValueError("the ranker was fitted for another catalogue of actions: fit it again for this one")
+        content = ContentFilter(arrays["content.mean"], arrays["content.scale"], arrays["content.profiles"])
+        alpha, regularisation = arrays["collaborative.hyperparameters"].tolist()
+        factors = arrays["collaborative.action_factors"]
+        by_history = CollaborativeFiltering(factors, alpha=alpha, regularisation=regularisation)
+        return cls._of(catalogue, content, by_history, RankerWeights(*arrays["weights"].tolist()))
+
+
+def _fingerprint(catalogue: Catalogue) -> int:
+    """Changes when actions are added, removed or reordered."""
+    return zlib.crc32("\n".join(action.id for action in catalogue.actions).encode())

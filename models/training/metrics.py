@@ -1,0 +1,96 @@
+"""Held-out figures with 95 % intervals from a bootstrap over patients.
+
+Rows of one patient are drawn together, because they are not independent: an interval over rows would be too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.float64] | NDArray[np.float32]
+Metric = Callable[[Array, Array, Array], float]
+
+REPEATS: Final = 200
+"""Bootstrap samples."""
+
+_BINS = 15
+
+
+def auroc(label: Array, score: Array, weight: Array) -> float:
+    """Chance that a positive scores above a negative, ties counting half; NaN without both classes."""
+    order = np.argsort(score, kind="stable")
+    _, first = np.unique(score[order], return_index=True)
+    positive = np.add.reduceat((weight * label)[order], first)
+    negative = np.add.reduceat((weight * (1 - label))[order], first)
+    below = np.cumsum(negative) - negative
+    total = positive.sum() * negative.sum()
+    return float((positive * (below + negative / 2)).sum() / total) if total else float("nan")
+
+
+def auprc(label: Array, score: Array, weight: Array) -> float:
+    """Average precision: the mean precision at the rank of each positive; NaN without positives."""
+    order = np.argsort(-score, kind="stable")
+    _, first = np.unique(-score[order], return_index=True)
+    positive = np.add.reduceat((weight * label)[order], first)
+    every = np.add.reduceat(weight[order], first)
+    total = positive.sum()
+    reached = np.cumsum(every)
+    precision = np.divide(np.cumsum(positive), reached, out=np.zeros_like(reached), where=reached > 0)
+    return float((positive * precision).sum() / total) if total else float("nan")
+
+
+def brier(label: Array, probability: Array, weight: Array) -> float:
+    """Mean squared error of the probability."""
+    return float(np.average((probability - label) ** 2, weights=weight))
+
+
+def calibration_error(label: Array, probability: Array, weight: Array) -> float:
+    """Expected calibration error: mean |observed - predicted| over 15 bins of equal size by predicted probability."""
+    edges = np.quantile(probability, np.linspace(0, 1, _BINS + 1)[1:-1])
+    chosen = np.searchsorted(edges, probability, side="right")
+    gap = np.bincount(chosen, weight * (label - probability), _BINS)
+    return float(np.abs(gap).sum() / weight.sum())
+
+
+METRICS: Final[dict[str, Metric]] = {
+    "auroc": auroc,
+    "auprc": auprc,
+    "brier": brier,
+    "ece": calibration_error,
+}
+
+
+def rounded(value: float) -> float | None:
+    """Four digits; None for NaN, which JSON lacks."""
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def report(label: Numbers, probability: Numbers, group: Sequence[str], *, seed: int = 0) -> dict[str, object]:
+    """All figures of one label.
+
+    Args:
+        label: (N,) 0 or 1.
+        probability: (N,) calibrated.
+        group: (N,) patient of each row.
+        seed: Of the bootstrap.
+
+    Returns:
+        For each metric [value, lower, upper], and rows, patients, positives; None where a metric is not defined.
+    """
+    truth, predicted = np.asarray(label, np.float64), np.asarray(probability, np.float64)
+    names, member = np.unique(np.asarray(group), return_inverse=True)
+    random = np.random.default_rng(seed)
+    ones = np.ones_like(truth)
+    draws = [np.bincount(random.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(REPEATS)]
+    figures: dict[str, object] = {}
+    for name, metric in METRICS.items():
+        spread = [metric(truth, predicted, draw[member].astype(np.float64)) for draw in draws]
+        defined = [value for value in spread if not np.isnan(value)] or [float("nan")]
+        low, high = np.quantile(defined, [0.025, 0.975])
+        figures[name] = [rounded(x) for x in (metric(truth, predicted, ones), low, high)]
+    return figures | {"rows": len(truth), "patients": len(names), "positives": int(truth.sum())}

@@ -1,0 +1,149 @@
+"""Stays as the live pipeline would see them: one event a row, with carried values and gaps.
+
+An event only happens when something was measured, so rows without any value are left out. Batches hold stays of
+similar length, cut into pieces; a later piece starts from a zero state with its carried values known, as after a
+patient's context was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+F32 = NDArray[np.float32]
+
+
+class Course(Protocol):
+    """What training needs of a stay; see `workers.datasets.stay.Stay`, which has it."""
+
+    @property
+    def patient_id(self) -> str:
+        """Whose."""
+
+    @property
+    def time_h(self) -> F32:
+        """(T,) hours, ascending."""
+
+    @property
+    def values(self) -> F32:
+        """(T, P), NaN where not measured."""
+
+    @property
+    def label(self) -> F32:
+        """(T,)."""
+
+    @property
+    def age_years(self) -> float:
+        """NaN if unknown."""
+
+    @property
+    def male(self) -> float:
+        """1, 0 or NaN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A stay (or a piece of one) with everything that `VitalsEncoder.forward` reads.
+
+    Attributes:
+        patient_id: Whose.
+        values: (T, P) measured now.
+        carried: (T, P) last value before.
+        gap_h: (T, P) hours since.
+        label: (T,).
+        static: (2,).
+    """
+
+    patient_id: str
+    values: F32
+    carried: F32
+    gap_h: F32
+    label: F32
+    static: F32
+
+
+def carry(time_h: F32, values: F32) -> tuple[F32, F32]:
+    """The last value of each column before each row, and the hours since.
+
+    Args:
+        time_h: (T,) ascending.
+        values: (T, P), NaN where not measured.
+
+    Returns:
+        carried (T, P) and gap_h (T, P); NaN before the first measurement.
+    """
+    if not len(values):
+        return values, values
+    rows = np.arange(len(values))[:, None]
+    seen = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
+    last = np.vstack((np.full((1, values.shape[1]), -1), seen[:-1]))
+    never = last < 0
+    carried = np.take_along_axis(values, np.maximum(last, 0), 0)
+    gap_h = time_h[:, None] - time_h[np.maximum(last, 0)]
+    return np.where(never, np.nan, carried).astype(np.float32), np.where(never, np.nan, gap_h).astype(np.float32)
+
+
+def sequence(stay: Course) -> Events:
+    """A stay's events."""
+    some = ~np.isnan(stay.values).all(1)
+    values = stay.values[some]
+    carried, gap_h = carry(stay.time_h[some], values)
+    static = np.array([stay.age_years, stay.male], np.float32)
+    return Events(stay.patient_id, values, carried, gap_h, stay.label[some], static)
+
+
+def pieces(stays: Sequence[Events], length: int) -> list[Events]:
+    """Cut stays into pieces of at most `length` events."""
+    return [
+        Events(
+            s.patient_id, s.values[i : i + length], s.carried[i : i + length], s.gap_h[i : i + length],
+            s.label[i : i + length], s.static,
+        )
+        for s in stays
+        for i in range(0, len(s.label), length)
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded sequences.
+
+    Attributes:
+        inputs: values, carried, gap_h (B, T, P) and static (B, 2), NaN where padded.
+        label: (B, T), NaN where padded.
+        rows: Number of each sequence in the list that was batched.
+    """
+
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor]
+    label: Tensor
+    rows: NDArray[np.int64]
+
+
+def _pad(arrays: list[F32], length: int) -> Tensor:
+    padded = np.full((len(arrays), length, *arrays[0].shape[1:]), np.nan, np.float32)
+    for row, array in enumerate(arrays):
+        padded[row, : len(array)] = array
+    return torch.from_numpy(padded)
+
+
+def batches(stays: Sequence[Events], size: int, random: np.random.Generator | None = None) -> Iterator[Batch]:
+    """Batches of stays of similar length, in random order where a generator is given."""
+    lengths = np.array([len(s.label) for s in stays])
+    jitter = random.random(len(stays)) * 4 if random else np.zeros(len(stays))
+    order = np.argsort(lengths + jitter, kind="stable")
+    groups = [order[i : i + size] for i in range(0, len(order), size)]
+    for place in random.permutation(len(groups)) if random else range(len(groups)):
+        rows = groups[place]
+        chosen = [stays[i] for i in rows]
+        longest = int(lengths[rows].max())
+        values, carried, gap_h = (
+            _pad([getattr(s, name) for s in chosen], longest) for name in ("values", "carried", "gap_h")
+        )
+        static = torch.from_numpy(np.stack([s.static for s in chosen]))
+        yield Batch((values, carried, gap_h, static), _pad([s.label for s in chosen], longest), rows)

@@ -1,0 +1,53 @@
+"""Networks of the shipped sizes with random weights: for tests of everything around them.
+
+Their manifests say `trained: false`; their outputs mean nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from models import imaging, vitals
+from models.fusion import LateFusion
+from models.imaging import ImagingEncoder
+from models.notes import NotesConfig, NotesEncoder
+from models.tokens import FILE, NoteTokenizer
+from models.vitals import VitalsEncoder
+from models.weights import Manifest, save
+
+_WORDS = (
+    "patient admitted with chest pain shortness of breath fever cough on oxygen antibiotics given started blood "
+    "pressure low heart rate high lungs clear abdomen soft no acute distress follow up in the morning . , : 0 1 2 3"
+)
+NOTE_LABELS = ("general medicine", "surgery", "radiology")
+
+
+def write_untrained(folder: Path, seed: int = 0) -> None:
+    """Write one artefact a network.
+
+    Args:
+        folder: Gets the folders vitals, notes, imaging and fusion.
+        seed: Of the weights; the same seed gives the same files.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        tokenizer = NoteTokenizer.train([_WORDS] * 3, 400)
+        vitals_net = VitalsEncoder()
+        imaging_net = ImagingEncoder()
+        notes_net = NotesEncoder(NotesConfig(len(tokenizer), len(NOTE_LABELS)))
+        fusion_net = LateFusion()
+    for name, network, config, labels in (
+        ("vitals", vitals_net, asdict(vitals_net.config), vitals.LABELS),
+        ("imaging", imaging_net, asdict(imaging_net.config), imaging.LABELS),
+        ("notes", notes_net, asdict(notes_net.config), NOTE_LABELS),
+        ("fusion", fusion_net, asdict(fusion_net.config), ("sepsis_6h",)),
+    ):
+        manifest = Manifest(
+            name=name, version="0.0.0", trained=False, config=config, labels=labels,
+            notes="Random weights: outputs mean nothing.",
+        )  # fmt: skip
+        save(folder / name, network.state_dict(), manifest)
+    tokenizer.save(folder / "notes" / FILE)

@@ -1,0 +1,155 @@
+"""The vitals network: one gated step an event, from the patient's carried state to two risks.
+
+It sees a row of the clinical table three ways: what this event measured, what was known before, and how long ago.
+Missing is an input of its own, never a normal value. It knows neither the clock nor earlier events: whoever folds the
+events gives it state, carried values and gaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from models.columns import COLUMNS
+from models.layers.gated import GatedRNN
+from models.novelty import Novelty
+
+LABELS: Final = ("sepsis_6h", "mortality")
+"""Outputs of `heads`: sepsis onset (Sepsis-3) within six hours or by now; death in hospital."""
+
+P: Final = len(COLUMNS)
+FEATURES: Final = 4
+"""Per column: best known value, change since the last, measured now, recency."""
+
+STATIC: Final = 2
+_AGE_CENTRE, _AGE_SCALE = 60.0, 20.0  # years; about the mean and spread of adults in intensive care
+_FARTHEST = 40.0  # scales from the centre: beyond it a value says no more, and infinities end here
+
+
+@dataclass(frozen=True, slots=True)
+class VitalsConfig:
+    """Sizes.
+
+    Attributes:
+        hidden: Width H of the carried state, at most 128.
+        columns: Names of the table's columns the weights were made for, in order.
+    """
+
+    hidden: int = 64
+    columns: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+
+
+class VitalsEncoder(nn.Module):
+    """Streaming recurrence over vitals events.
+
+    Columns that training never saw (`used` is 0) are ignored, however they are filled in live events: their weights
+    would be noise.
+
+    Args:
+        config: Sizes.
+
+    Raises:
+        ValueError: The configuration names other columns than `models.columns`.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    tau_h: Tensor
+    used: Tensor
+
+    def __init__(self, config: VitalsConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VitalsConfig()
+        if tuple(self.config.columns) != tuple(column.name for column in COLUMNS):
+            raise ValueError("these vitals weights were made for another table of columns: train them again")
+        self.register_buffer("centre", torch.zeros(P))
+        self.register_buffer("scale", torch.ones(P))
+        self.register_buffer("tau_h", torch.tensor([column.max_age_min / 60 for column in COLUMNS]))
+        self.register_buffer("used", torch.ones(P))
+        self.cell = GatedRNN(FEATURES * P + STATIC, self.config.hidden)
+        self.head = nn.Linear(self.config.hidden, len(LABELS))
+        self.novelty = Novelty(self.config.hidden)
+
+    def initial(self, batch: int) -> Tensor:
+        """The state of patients never seen: (batch, H) zeros."""
+        return self.centre.new_zeros(batch, self.config.hidden)
+
+    def _squash(self, values: Tensor) -> Tensor:
+        """Standardised and bounded to (-4, 4), so that one wild value cannot outshout the rest; unknown is 0."""
+        z = ((values - self.centre) * self.scale).clamp_(-_FARTHEST, _FARTHEST)
+        return torch.nan_to_num_(z.div_(z.abs().mul_(0.25).add_(1)), nan=0.0)
+
+    def features(self, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
+        """What the recurrence reads.
+
+        Args:
+            values: (..., P) measured in this event in canonical units, NaN where not.
+            carried: (..., P) the last value before this event, NaN if never.
+            gap_h: (..., P) hours since that value, NaN if never; negative counts as 0.
+            static: (..., 2) age in years and 1 for male, 0 for female; NaN where unknown.
+
+        Returns:
+            (..., 4 P + 2), finite whatever goes in.
+        """
+        measured = torch.isnan(values).logical_not_().to(values.dtype).mul_(self.used)
+        known = torch.isnan(carried).logical_not_().to(values.dtype).mul_(self.used)
+        now, before = self._squash(values), self._squash(carried).mul_(self.used)
+        best = torch.lerp(before, now, measured)
+        change = (best - before).mul_(known)
+        waited = torch.nan_to_num(gap_h, nan=0.0, posinf=1e6, neginf=0.0).clamp_(min=0).div_(self.tau_h).add_(1)
+        age = ((static[..., :1] - _AGE_CENTRE) / _AGE_SCALE).clamp(-4, 4)
+        fixed = torch.nan_to_num(torch.cat((age, static[..., 1:] * 2 - 1), -1), nan=0.0)
+        return torch.cat((best, change, measured, known.div_(waited), fixed), -1)
+
+    def step(self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
+        """One event of each patient.
+
+        Args:
+            h: (B, H) state after the patient's previous event; zeros at first.
+            values: (B, P), see `features`.
+            carried: (B, P).
+            gap_h: (B, P).
+            static: (B, 2).
+
+        Returns:
+            (B, H) the state after this event.
+        """
+        return self.cell.step(self.features(values, carried, gap_h, static), h)
+
+    def forward(self, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
+        """Whole stays, for training: (B, T, P) thrice and static (B, 2) to the states (B, T, H)."""
+        repeated = static[:, None].expand(-1, values.shape[1], -1)
+        states: Tensor = self.cell(self.features(values, carried, gap_h, repeated))
+        return states
+
+    def heads(self, h: Tensor) -> Tensor:
+        """(..., H) to (..., 2) logits in the order of LABELS; the manifest's calibration makes them probabilities."""
+        logits: Tensor = self.head(h)
+        return logits
+
+    def explain(
+        self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`step`, and what each column's value does to the sepsis logit at this step.
+
+        The contribution is gradient x (input - reference), linearised at the input. The reference is the same event
+        with that column at its training median and unchanged: a column's being measured is common to both.
+
+        Args:
+            h: As for `step`, and so on.
+            values: (B, P).
+            carried: (B, P).
+            gap_h: (B, P).
+            static: (B, 2).
+
+        Returns:
+            h' (B, H), and (B, P) signed contributions in log odds before calibration; 0 where nothing is known or the
+            column is unused.
+        """
+        x = self.features(values, carried, gap_h, static)
+        after, gradient = self.cell.step_with_gradient(x, h, self.head.weight[0])
+        share = x[:, : 2 * P] * gradient[:, : 2 * P]
+        return after, share[:, :P] + share[:, P:]

@@ -1,0 +1,132 @@
+"""The artefact of a network: a folder with weights.safetensors and manifest.json.
+
+The manifest says what the weights are and how to read their outputs, and carries their SHA-256: weights that are not
+the ones the manifest speaks of are refused, so that a result never names a version it was not made by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from torch import Tensor
+
+from models.calibration import Calibration
+
+WEIGHTS = "weights.safetensors"
+MANIFEST = "manifest.json"
+
+
+class WeightsError(Exception):
+    """An artefact cannot be used; the message says which and what to do. The worker must not start with it."""
+
+
+class Thresholds(BaseModel):
+    """Calibrated probabilities at which a risk's band begins.
+
+    Attributes:
+        medium: From here on the band is medium.
+        high: From here on it is high.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    medium: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
+class Manifest(BaseModel):
+    """What a set of weights is.
+
+    Attributes:
+        name: vitals, notes, imaging, fusion or ranker.
+        version: As results echo it: release, "+", the first eight digits of the weights' SHA-256.
+        sha256: Of weights.safetensors; `save` fills it in.
+        trained: False for random weights, whose outputs mean nothing.
+        config: Arguments that build the network.
+        input: What goes in: columns or size, units, preparation.
+        labels: Names of the outputs, in order.
+        horizon_h: Hours that each risk looks ahead; None where it has no horizon.
+        thresholds: Bands by label.
+        calibration: Logit to probability by label.
+        licence: Of the weights.
+        data: Sets they were trained on, with licence and citation.
+        metrics: Held-out figures of the training run.
+        notes: What a user must know beside them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str = "1.0.0"
+    sha256: str = ""
+    trained: bool
+    config: dict[str, Any] = Field(default_factory=dict)
+    input: dict[str, Any] = Field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    horizon_h: dict[str, float | None] = Field(default_factory=dict)
+    thresholds: dict[str, Thresholds] = Field(default_factory=dict)
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    data: tuple[str, ...] = ()
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    notes: str = ""
+
+
+def save(folder: Path, state: Mapping[str, Tensor], manifest: Manifest) -> Manifest:
+    """Write an artefact.
+
+    Args:
+        folder: Made if need be; an artefact there is replaced.
+        state: Tensors by name.
+        manifest: Its `sha256` and the suffix of its `version` are filled in.
+
+    Returns:
+        The manifest as written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    blob = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    digest = hashlib.sha256(blob).hexdigest()
+    release = manifest.version.split("+", 1)[0]
+    written = manifest.model_copy(update={"sha256": digest, "version": f"{release}+{digest[:8]}"})
+    (folder / WEIGHTS).write_bytes(blob)
+    (folder / MANIFEST).write_text(json.dumps(written.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    return written
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], Manifest]:
+    """Read an artefact.
+
+    Args:
+        folder: As `save` wrote it.
+
+    Returns:
+        Tensors by name, on the CPU, and the manifest.
+
+    Raises:
+        WeightsError: A file is missing or unreadable, or the weights are not those of the manifest.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        blob = (folder / WEIGHTS).read_bytes()
+    except FileNotFoundError as error:
+        raise WeightsError(f"{folder} is no model artefact: {Path(str(error.filename)).name} is missing") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise WeightsError(f"{folder / MANIFEST} cannot be read: {where}: {first['msg']}") from error
+    if (digest := hashlib.sha256(blob).hexdigest()) != manifest.sha256:
+        raise WeightsError(
+            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}..., its manifest says {manifest.sha256[:12]}...: "
+            "copy both files from the same training run"
+        )
+    try:
+        return safetensors.torch.load(blob), manifest
+    except SafetensorError as error:
+        raise WeightsError(f"{folder / WEIGHTS} is no safetensors file: {error}") from error

@@ -1,0 +1,157 @@
+import json
+
+import numpy as np
+import pytest
+
+from models.columns import INDEX
+from workers.datasets import kermany, mtsamples, physionet2012, physionet2019
+from workers.datasets.folder import VARIABLE, DatasetError, data_folder, file_of, table
+
+pa = pytest.importorskip("pyarrow", reason="reading data sets needs pyarrow: pip install 'wardstream[train]'")
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+def write(data, name, columns):
+    file = data / name
+    file.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+
+
+@pytest.fixture
+def sepsis(tmp_path):
+    """Two made stays, one of three hours and one of one."""
+    columns = {name: [np.nan] * 4 for name in physionet2019.COLUMN_OF}
+    columns |= {
+        "HR": [80.0, np.nan, 90.0, 100.0], "Creatinine": [1.0, np.nan, np.nan, 2.0], "FiO2": [0.4, np.nan, 40.0, 0.21],
+        "Hgb": [10.0] * 4, "BUN": [10.0] * 4, "Glucose": [100.0] * 4, "Bilirubin_total": [1.0] * 4,
+        "PaCO2": [40.0] * 4, "Magnesium": [2.0] * 4, "Calcium": [8.0, 1.1, 8.0, 8.0],
+        "patient_id": [7, 7, 7, 9], "Age": [61.0, 61.0, 61.0, 40.0], "Gender": [1, 1, 1, 0], "ICULOS": [2, 3, 4, 1],
+        "SepsisLabel": [0, 1, 1, 0],
+    }  # fmt: skip
+    write(tmp_path, physionet2019.FILE, columns)
+    return list(physionet2019.stays(tmp_path))
+
+
+class TestPhysioNet2019:
+    def test_one_stay_a_patient_with_hours_and_labels(self, sepsis):
+        assert [stay.patient_id for stay in sepsis] == ["7", "9"]
+        assert sepsis[0].time_h.tolist() == [2, 3, 4]
+        assert sepsis[0].label.tolist() == [0, 1, 1]
+        assert [(stay.age_years, stay.male) for stay in sepsis] == [(61.0, 1.0), (40.0, 0.0)]
+
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [("pulse", 80), ("creatinine", 88.42), ("fio2", 40), ("haemoglobin", 100), ("urea", 3.57), ("glucose", 5.55),
+         ("bilirubin", 17.1), ("paco2_kpa", 5.333), ("magnesium", 0.8228)],
+    )  # fmt: skip
+    def test_units_are_those_of_the_clinical_table(self, sepsis, column, value):
+        assert sepsis[0].values[0, INDEX[column]] == pytest.approx(value, rel=1e-3)
+
+    def test_unmeasured_and_implausible_values_are_missing(self, sepsis):
+        values = sepsis[0].values
+        assert np.isnan(values[1, INDEX["pulse"]])
+        assert np.isnan(values[2, INDEX["fio2"]])
+        assert np.isnan(values[1, INDEX["calcium"]])
+        assert values.dtype == np.float32
+
+
+class TestPhysioNet2012:
+    @pytest.fixture
+    def stays(self, tmp_path):
+        """Two made stays whose lines lie mixed up."""
+        lines = [
+            (2, 30, "HR", 70.0), (1, 5, "NISysABP", 120.0), (1, 5, "SysABP", 130.0), (1, 0, "Age", 50.0),
+            (1, 0, "Gender", -1.0), (2, 0, "Age", 80.0), (2, 0, "Gender", 0.0), (1, 65, "HR", 90.0),
+            (1, 65, "Mg", 2.0), (1, 70, "HR", -1.0), (1, 80, "Urine", 100.0), (2, 10, "NISysABP", 0.0),
+        ]  # fmt: skip
+        record, minute, name, value = (list(column) for column in zip(*lines, strict=True))
+        write(
+            tmp_path,
+            physionet2012.EVENTS,
+            {
+                "RecordID": pa.array(record, pa.int32()), "minute": pa.array(minute, pa.int16()),
+                "Parameter": pa.array(name).dictionary_encode(), "Value": pa.array(value, pa.float32()),
+            },
+        )  # fmt: skip
+        (tmp_path / physionet2012.OUTCOMES).write_text("set,RecordID,In-hospital_death\na,1,1\na,2,0\n")
+        return list(physionet2012.stays(tmp_path))
+
+    def test_one_row_a_recorded_minute_with_the_outcome(self, stays):
+        assert [stay.patient_id for stay in stays] == ["1", "2"]
+        np.testing.assert_allclose(stays[0].time_h, [5 / 60, 65 / 60])
+        assert stays[0].label.tolist() == [1, 1]
+        assert stays[1].label[0] == 0
+
+    def test_invasive_pressure_is_taken_before_non_invasive(self, stays):
+        assert stays[0].values[0, INDEX["systolic_bp"]] == 130
+
+    def test_units_and_missing(self, stays):
+        assert stays[0].values[1, INDEX["magnesium"]] == pytest.approx(0.8228)
+        assert np.isnan(stays[1].values[0, INDEX["systolic_bp"]])
+        assert np.isnan(stays[0].male)
+        assert (stays[1].male, stays[1].age_years) == (0.0, 80.0)
+
+
+def test_films_have_the_names_of_the_networks_labels(tmp_path):
+    columns = {"jpeg": [b"1", b"2", b"3"], "subtype": ["normal", "bacteria", "virus"], "patient_id": ["a", "b", "b"]}
+    write(tmp_path, kermany.FILE, columns)
+    assert list(kermany.images(tmp_path)) == [(b"1", "normal", "a"), (b"2", "bacterial", "b"), (b"3", "viral", "b")]
+
+
+class TestMTSamples:
+    def put(self, data, *lines):
+        (data / "mtsamples").mkdir()
+        (data / mtsamples.FILE).write_text("\n".join(lines))
+
+    def test_notes_without_text_are_left_out(self, tmp_path):
+        row = {"sample_id": "3", "specialties": ["Surgery", "Urology"], "transcription": "Made text."}
+        self.put(tmp_path, json.dumps(row), json.dumps(row | {"transcription": None}))
+        assert list(mtsamples.notes(tmp_path)) == [("Made text.", ("Surgery", "Urology"), "3")]
+
+    def test_a_broken_line_is_named_without_its_content(self, tmp_path):
+        self.put(tmp_path, '{"sample_id": "secret"}')
+        with pytest.raises(DatasetError, match="line 1") as error:
+            list(mtsamples.notes(tmp_path))
+        assert "secret" not in str(error.value)
+
+
+class TestFolder:
+    def test_option_goes_before_the_environment(self, tmp_path, monkeypatch):
+        (tmp_path / "own").mkdir()
+        monkeypatch.setenv(VARIABLE, str(tmp_path))
+        assert data_folder() == tmp_path
+        assert data_folder(tmp_path / "own") == tmp_path / "own"
+
+    def test_says_what_to_do_when_there_is_none(self, tmp_path):
+        with pytest.raises(DatasetError, match=r"--data DIR or WARDSTREAM_DATA"):
+            data_folder(tmp_path / "none")
+
+    def test_names_the_set_that_is_missing(self, tmp_path):
+        with pytest.raises(DatasetError, match="physionet2019"):
+            list(physionet2019.stays(tmp_path))
+
+    def test_a_file_that_is_no_parquet_is_refused(self, tmp_path):
+        (tmp_path / "x.parquet").write_bytes(b"nonsense")
+        with pytest.raises(DatasetError, match="cannot be read"):
+            table(file_of(tmp_path, "x.parquet"))
+
+
+@pytest.fixture
+def real():
+    """The data folder beside the repository, or a reason to skip."""
+    try:
+        return data_folder()
+    except DatasetError as error:
+        pytest.skip(f"real data sets are not here: {error}")
+
+
+class TestRealSets:
+    def test_first_sepsis_stay(self, real):
+        stay = next(physionet2019.stays(real))
+        assert stay.values.shape == (len(stay.time_h), len(INDEX))
+        assert (np.diff(stay.time_h) > 0).all()
+        assert 20 < np.nanmedian(stay.values[:, INDEX["pulse"]]) < 200
+
+    def test_first_film_and_note(self, real):
+        assert next(kermany.images(real)).jpeg.startswith(b"\xff\xd8")
+        assert len(next(mtsamples.notes(real)).text) > 50

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+
+@pytest.fixture
+def network(bundle):
+    return bundle.imaging
+
+
+def test_an_image_encodes_the_same_alone_as_in_a_batch(network):
+    torch.manual_seed(0)
+    x = torch.rand(5, 1, 224, 224)
+    whole, alone = network(x), network(x[3:4])
+    for one, many in zip(alone, whole, strict=True):
+        torch.testing.assert_close(one[0], many[3], atol=1e-4, rtol=0)
+
+
+def test_shapes(network):
+    out = network(torch.rand(2, 1, 224, 224))
+    assert out.embedding.shape == (2, 32)
+    assert out.logits.shape == (2, 3)
+    assert out.cam.shape == (2, 7, 7)
+
+
+def test_map_adds_up_to_what_it_explains(network):
+    torch.manual_seed(1)
+    out = network(torch.rand(4, 1, 224, 224))
+    finding = out.logits[:, 1:].argmax(1) + 1
+    bias = network.head.bias
+    margin = out.logits.gather(1, finding[:, None])[:, 0] - out.logits[:, 0] - (bias[finding] - bias[0])
+    torch.testing.assert_close(out.cam.mean((1, 2)), margin, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -5.0, 1e30])
+def test_stays_finite_whatever_comes_in(network, value):
+    out = network(torch.full((1, 1, 224, 224), value))
+    assert out.logits.isfinite().all()
+    assert out.cam.isfinite().all()

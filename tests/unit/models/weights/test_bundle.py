@@ -1,0 +1,91 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from models.bundle import ARTEFACTS, NAMES, load_bundle
+from models.columns import COLUMNS
+from models.tokens import NoteTokenizer
+from models.training.untrained import write_untrained
+from models.weights import WeightsError, load, save
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_untrained(tmp_path)
+    return tmp_path
+
+
+def test_shipped_artefacts_load_and_infer():
+    bundle = load_bundle()
+    assert set(bundle.versions) == set(NAMES)
+    nothing = torch.full((1, len(COLUMNS)), torch.nan)
+    h = bundle.vitals.step(bundle.vitals.initial(1), nothing, nothing, nothing, torch.full((1, 2), torch.nan))
+    assert bundle.vitals.heads(h).isfinite().all()
+    assert not any(p.requires_grad for p in bundle.vitals.parameters())
+    assert not any(network.training for network in (bundle.vitals, bundle.notes, bundle.imaging, bundle.fusion))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_manifests_describe_the_networks(name):
+    _, manifest = load(ARTEFACTS / name)
+    assert manifest.name == name
+    assert manifest.trained
+    assert manifest.data
+    assert manifest.metrics
+    card = (ARTEFACTS / name / "CARD.md").read_text(encoding="utf-8")
+    assert manifest.version in card
+    assert manifest.sha256 in card
+    assert "not a certified device" in card
+
+
+def test_shipped_artefacts_are_small():
+    assert sum(file.stat().st_size for file in ARTEFACTS.rglob("*") if file.is_file()) < 10 * 2**20
+
+
+def test_same_seed_writes_the_same_weights(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("again")
+    write_untrained(other)
+    assert load_bundle(other).versions == load_bundle(folder).versions
+
+
+def test_what_a_folder_lacks_comes_from_the_shipped_ones(folder):
+    for name in ("notes", "imaging", "fusion"):
+        shutil.rmtree(folder / name)
+    bundle = load_bundle(folder)
+    assert bundle.manifests["vitals"].version.startswith("0.0.0+")
+    assert bundle.manifests["notes"] == load_bundle().manifests["notes"]
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(WeightsError, match="WARDSTREAM_MODELS_DIR"):
+        load_bundle(tmp_path / "none")
+
+
+def test_a_missing_tokenizer_is_named(folder):
+    (folder / "notes" / "tokenizer.json").unlink()
+    with pytest.raises(WeightsError, match=r"tokenizer\.json"):
+        load_bundle(folder)
+
+
+def test_the_tokenizer_of_other_weights_is_refused(folder):
+    NoteTokenizer.train(["other words, other words, other words"], 300).save(folder / "notes" / "tokenizer.json")
+    with pytest.raises(WeightsError, match="of other weights"):
+        load_bundle(folder)
+
+
+def test_weights_of_another_shape_are_refused_in_one_line(folder):
+    state, manifest = load(folder / "vitals")
+    save(folder / "vitals", state | {"head.bias": torch.zeros(5)}, manifest)
+    with pytest.raises(WeightsError, match="does not fit this release") as error:
+        load_bundle(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_configuration_is_refused(folder):
+    file = folder / "fusion" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"config": {"depth": 3}}))
+    with pytest.raises(WeightsError, match="does not fit this release"):
+        load_bundle(folder)

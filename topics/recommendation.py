@@ -1,0 +1,251 @@
+"""The recommendation event: what the system says about a patient after one input event.
+
+Decides the shape that alerting consumers rely on. The worker builds its output as plain data for speed; tests hold
+that output against these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from topics.events import Contract, Identifier, UtcTime
+from topics.reasons import Reason
+
+RECOMMENDATION_SCHEMA_VERSION: Final = "1.0"
+
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Modality = Literal["vitals", "notes", "imaging"]
+Urgency = Literal["immediate_now", "immediate_15m", "emergency_30m", "urgent_1h", "soon_3h", "soon_4h", "routine_12h"]
+
+
+class CausedBy(Contract):
+    """The record that led to this output."""
+
+    event_id: Identifier
+    topic: str
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+    event_time: UtcTime
+    source: Identifier
+
+
+class Risk(Contract):
+    """One calibrated risk; no probability where the model abstains or is off."""
+
+    name: str
+    probability: Probability | None
+    horizon_h: float = Field(gt=0)
+    band: Literal["low", "medium", "high"] | None
+    model: str
+
+
+SubScore = Annotated[int, Field(ge=0, le=3)]
+
+
+class News2SubScores(Contract):
+    """Points of the seven parameters; null where unknown."""
+
+    respiration_rate: SubScore | None
+    spo2: SubScore | None
+    systolic_bp: SubScore | None
+    pulse: SubScore | None
+    temperature: SubScore | None
+    acvpu: SubScore | None
+    on_oxygen: SubScore | None
+
+
+class News2(Contract):
+    """NEWS2 (RCP 2017). Unknown is not normal: the total is null unless complete, and low to high is possible."""
+
+    total: int | None = Field(ge=0, le=20)
+    low: int = Field(ge=0, le=20)
+    high: int = Field(ge=0, le=20)
+    sub: News2SubScores
+    missing: list[str]
+    any_single_3: bool | None
+    risk: Literal["low", "low-medium", "medium", "high"] | None
+    spo2_scale: Literal[1, 2]
+    applicable: bool
+
+
+class Qsofa(Contract):
+    """qSOFA (Sepsis-3, 2016)."""
+
+    total: int | None = Field(ge=0, le=3)
+    low: int = Field(ge=0, le=3)
+    high: int = Field(ge=0, le=3)
+    positive: bool | None
+
+
+class ShockIndex(Contract):
+    """Pulse over systolic blood pressure."""
+
+    value: Finite | None
+
+
+class ClinicalScores(Contract):
+    """Scores by rule, beside every model."""
+
+    news2: News2
+    qsofa: Qsofa
+    shock_index: ShockIndex
+
+
+class Coding(Contract):
+    """A code of a terminology."""
+
+    system: str
+    code: str
+    display: str
+
+
+class Contributions(Contract):
+    """How much each part of the ranker gave to the score."""
+
+    rule: Finite
+    content: Finite
+    collaborative: Finite
+    risk: Finite
+
+
+class Recommendation(Contract):
+    """One care action, ranked."""
+
+    rank: int = Field(ge=1)
+    action_id: str
+    text: str
+    category: str
+    urgency: Urgency
+    role: str
+    codes: list[Coding]
+    score: Finite
+    contributions: Contributions
+    cautions: list[str]
+    floor: bool = Field(description="Demanded by a rule; models can neither drop nor demote it.")
+
+
+class Withheld(Contract):
+    """An indicated action that a contraindication blocks."""
+
+    action_id: str
+    reason: str
+
+
+class Alert(Contract):
+    """State of the patient's alert: an upsert, complete in itself. Consumers run the clocks."""
+
+    alert_id: Identifier | None
+    state: Literal["raise", "update", "clear", "suppress", "none"]
+    tier: Literal["info", "warning", "critical"] | None
+    action_id: str | None
+    dedupe_key: str | None
+    reason: str | None
+    raised_at: UtcTime | None
+    ack_by: UtcTime | None
+    expires_at: UtcTime | None
+    stale: bool = Field(description="Published after expires_at: do not page.")
+    revision: int = Field(ge=0)
+
+
+class ModalityShares(Contract):
+    """Parts of the fused risk; they sum to 1, or to 0 where there is no risk."""
+
+    vitals: Probability
+    notes: Probability
+    imaging: Probability
+
+
+class VitalContribution(Contract):
+    """One signed contribution to the risk's logit, with what was measured and when."""
+
+    parameter: str
+    value: Finite
+    unit: str
+    measured_at: UtcTime | None
+    contribution: Finite
+
+
+class NoteSpan(Contract):
+    """Characters [start, end) of a note that weighed most."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    weight: Finite
+    source_event: Identifier
+
+
+class HeatMap(Contract):
+    """Class activation over the image, row by row from the top left."""
+
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    values: list[Finite]
+
+
+class Explanation(Contract):
+    """Why."""
+
+    modality_shares: ModalityShares
+    vitals: list[VitalContribution]
+    note_spans: list[NoteSpan]
+    heat_map: HeatMap | None
+
+
+class Input(Contract):
+    """What was used of one modality."""
+
+    modality: Modality
+    event_id: Identifier | None
+    event_time: UtcTime | None
+    age_s: Finite | None
+    freshness: Literal["fresh", "stale", "absent"]
+    quality: list[str]
+
+
+class Timing(Contract):
+    """Where the time went."""
+
+    received_at: UtcTime
+    published_at: UtcTime | None
+    queue_ms: float = Field(ge=0)
+    process_ms: float = Field(ge=0)
+
+
+class Models(Contract):
+    """Versions of the models that took part; null where one did not."""
+
+    vitals: str | None
+    notes: str | None
+    imaging: str | None
+    fusion: str | None
+    ranker: str | None
+
+
+class RecommendationEvent(Contract):
+    """One output for one input event."""
+
+    schema_version: str
+    recommendation_id: Identifier = Field(
+        description="UUIDv5 of topic, source, event id and run: a repeat has the same."
+    )
+    patient_id: Identifier
+    encounter_id: Identifier | None
+    unit: Identifier | None
+    run: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    caused_by: CausedBy
+    status: Literal["ok", "degraded", "indeterminate", "retracted"]
+    reasons: list[Reason]
+    supersedes: list[Identifier]
+    risks: list[Risk]
+    clinical_scores: ClinicalScores
+    recommendations: list[Recommendation]
+    withheld: list[Withheld]
+    alert: Alert
+    explanation: Explanation
+    inputs: list[Input]
+    timing: Timing
+    models: Models
+    control_offset: int | None = Field(description="Offset of the newest control record that was applied.")

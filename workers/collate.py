@@ -1,0 +1,115 @@
+"""From decoded events to arrays: the one place where contract names meet the columns of the clinical table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import FLAGS, INDEX
+from topics.parameters import FLAG_BIT, PARAMETERS
+from topics.readings import Suspect, readings
+from topics.reasons import Reason
+from topics.vitals import VitalsEvent
+from workers.context import CONFLICT, ENTRY, PROBABILITIES, SUSPECT, blank_rows
+from workers.fold import Changes
+from workers.records import Encoded, Record
+
+_COLUMN = [INDEX[parameter.name] for parameter in PARAMETERS]  # KeyError at import: contract and table disagree
+_BIT = {name: 1 << i for i, name in enumerate(FLAGS)}
+_SAME_FLAGS = dict(FLAG_BIT) == _BIT
+if not _SAME_FLAGS:
+    raise ImportError("flags of the contract and of the clinical table differ")
+_MALE = {"male": 1.0, "female": 0.0}
+_PREGNANT = {None: -1, False: 0, True: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A batch of vitals events as arrays.
+
+    Attributes:
+        rows: `(n,)` of ROW.
+        suspects: What each event said that is not believed.
+    """
+
+    rows: NDArray[np.void]
+    suspects: list[list[Suspect]]
+
+
+def vitals_rows(records: Sequence[Record]) -> Rows:
+    """The window rows of vitals events."""
+    rows = blank_rows(len(records))
+    rows["ms"] = [record.event_ms for record in records]
+    rows["id"] = [record.id64 for record in records]
+    suspects, at, columns, values = [], [], [], []
+    known, true, scales, quality = [], [], [], []
+    for i, record in enumerate(records):
+        event = record.event
+        assert isinstance(event, VitalsEvent)
+        read = readings(event)
+        for index, value in read.values:
+            at.append(i)
+            columns.append(_COLUMN[index])
+            values.append(value)
+        suspects.append(read.suspects)
+        known.append(read.flags_known)
+        true.append(read.flags_true)
+        scales.append(read.spo2_scale)
+        quality.append((SUSPECT if read.suspects else 0) | (CONFLICT if read.conflict else 0))
+        if event.subject is not None:
+            _state_subject(rows, i, event)
+    rows["value"][at, columns] = values
+    rows["flags_known"], rows["flags_true"] = known, true
+    rows["spo2_scale"], rows["quality"] = scales, quality
+    return Rows(rows, suspects)
+
+
+def entries(records: Sequence[Record]) -> NDArray[np.void]:
+    """The context entries of encoded images or notes."""
+    made = np.zeros(len(records), ENTRY)
+    for i, record in enumerate(records):
+        encoded = record.encoded
+        made["ms"][i], made["id"][i] = record.event_ms, record.id64
+        if encoded is not None:
+            _fill(made, i, encoded)
+        flags = getattr(record.event, "flags", None) or {}
+        for name, holds in flags.items():
+            if name in _BIT and isinstance(holds, bool):
+                made["flags_known"][i] |= _BIT[name]
+                made["flags_true"][i] |= _BIT[name] if holds else 0
+    return made
+
+
+def changes(records: Sequence[Record]) -> Changes:
+    """What each event replaces."""
+    return Changes(
+        np.array([record.content64 for record in records], np.uint64),
+        np.array([record.replaces64 for record in records], np.uint64),
+        np.array([record.event.status == "entered-in-error" for record in records]),
+    )
+
+
+def value_reasons(suspects: Sequence[Suspect], *, conflict: bool) -> list[Reason]:
+    """The flags that say what of an event was not believed."""
+    found = list(dict.fromkeys(suspect.reason for suspect in suspects))
+    return [*found, Reason.CONFLICTING_VALUES] if conflict else found
+
+
+def _state_subject(rows: NDArray[np.void], i: int, event: VitalsEvent) -> None:
+    subject = event.subject
+    assert subject is not None
+    if subject.age_years is not None:
+        rows["static"][i, 0] = subject.age_years
+    if subject.sex in _MALE:
+        rows["static"][i, 1] = _MALE[subject.sex]
+    rows["pregnant"][i] = _PREGNANT[subject.pregnant]
+
+
+def _fill(made: NDArray[np.void], i: int, encoded: Encoded) -> None:
+    made["quality"][i] = encoded.quality
+    made["embedding"][i] = encoded.embedding
+    count = min(PROBABILITIES, len(encoded.probability))
+    made["probability"][i, :count] = encoded.probability[:count]

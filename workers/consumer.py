@@ -1,0 +1,296 @@
+"""Consumption: whole fetches from Kafka into the pipeline, and offsets committed from the ledger alone.
+
+Everything about the group is here: joining, taking up partitions, fetching only for lanes with room, slow start after
+an unclean end, committing, handing over. What a record means is the pipeline's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from workers.ledger import Ledger, PartitionLedger
+from workers.slow_start import Care, SlowStart, decode_attempts, encode_attempts
+
+log = structlog.get_logger(__name__)
+
+_FIRST_FETCH_POLLS: Final = 40
+_POLL_MS: Final = 50  # a lane that gets room again is fetched for after this long at most
+
+
+class OffsetsGoneError(Exception):
+    """Committed offsets no longer exist in the topic: records were lost outside this system."""
+
+
+class Sink(Protocol):
+    """Where fetched records go."""
+
+    def room(self, topic: str) -> bool:
+        """Whether the topic's lane takes more."""
+        ...
+
+    async def accept(self, partition: TopicPartition, ledger: PartitionLedger, records: list[Any], care: Care) -> None:
+        """Take records, already delivered to the ledger, in order."""
+        ...
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Forget what has not started, and wait for what has, at most this long; True when all of it ended."""
+        ...
+
+
+class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The consumer group's side of one worker.
+
+    Args:
+        consumer: Not yet started; auto commit off, offset reset `none`.
+        committed: Reads the group's committed offsets with their metadata.
+        topics: Full topic names.
+        sink: The pipeline.
+        drain_s: Longest wait for work in flight at a hand-over.
+        allow_reset: Whether to go on at the earliest record where committed offsets are gone.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        committed: Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, OffsetAndMetadata]]],
+        topics: Iterable[str],
+        sink: Sink,
+        *,
+        drain_s: float,
+        allow_reset: bool = False,
+    ) -> None:
+        self._consumer = consumer
+        self._read_committed = committed
+        self._topics = list(topics)
+        self._sink = sink
+        self._drain_s = drain_s
+        self._allow_reset = allow_reset
+        self.ledger: Ledger[TopicPartition] = Ledger()
+        self.joined = False
+        self._held: dict[TopicPartition, deque[Any]] = {}  # fetched, not yet delivered: slow start
+        self._slow: dict[TopicPartition, SlowStart] = {}
+        self._fresh: set[TopicPartition] = set()
+        self._taken_up: set[TopicPartition] = set()
+        self._base: dict[TopicPartition, int] = {}
+        self._assigned = asyncio.Event()
+        self._commit_turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Join the group."""
+        await self._consumer.start()
+        self._consumer.subscribe(self._topics, listener=self)
+
+    async def stop(self) -> None:
+        """Hand over cleanly: drain, commit, leave."""
+        self._assigned.clear()
+        await self._hand_over()
+        await self._consumer.stop()
+
+    # -- rebalance ------------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Drain and commit before the partitions go; then forget them."""
+        self._assigned.clear()
+        if self.ledger.in_flight or self._taken_up:
+            await self._hand_over()
+        self.ledger.revoke(list(revoked) + list(self._taken_up))
+        for forget in (self._held, self._slow, self._base):
+            forget.clear()
+        self._fresh.clear()
+        self._taken_up.clear()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Note what is ours; it is taken up outside this callback, where commits are possible."""
+        partitions = list(assigned)
+        self.ledger.assign(partitions)
+        self._fresh = set(partitions)
+        self.joined = True
+        self._assigned.set()
+        log.info("partitions_assigned", count=len(partitions))
+
+    async def _hand_over(self) -> None:
+        ended = await self._sink.settle(self._drain_s)
+        if not ended:
+            log.warning("drain_timeout", note="records under way stay uncommitted and come again")
+        await self.commit(clean=ended)
+
+    # -- fetching ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Fetch until cancelled.
+
+        Raises:
+            OffsetsGoneError: Committed offsets no longer exist and settings do not allow to go on.
+        """
+        while True:
+            await self._assigned.wait()
+            if self._fresh:
+                await self._look_up(sorted(self._fresh))
+            await self._advance_slow_starts()
+            partitions = [tp for tp in self._taken_up if self._fetchable(tp)]
+            if not partitions:
+                await asyncio.sleep(0.005)
+                continue
+            await self._fetch(partitions)
+
+    def _fetchable(self, tp: TopicPartition) -> bool:
+        return not self._held.get(tp) and self._sink.room(tp.topic)
+
+    async def _fetch(self, partitions: list[TopicPartition]) -> None:
+        try:
+            batches = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS)
+        except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
+            await self._offset_gone(error)
+            return
+        except IllegalStateError:  # revoked while we asked
+            return
+        for tp, records in batches.items():
+            if not self._assigned.is_set() or tp not in self.ledger:
+                return  # a rebalance came between: it seeks back to what was committed
+            if tp in self._slow:
+                self._held[tp] = deque(records)
+            else:
+                await self._deliver(tp, records, Care.NORMAL)
+
+    async def _deliver(self, tp: TopicPartition, records: list[Any], care: Care) -> None:
+        ledger = self.ledger[tp]
+        ledger.deliver(record.offset for record in records)
+        await self._sink.accept(tp, ledger, records, care)
+
+    async def _offset_gone(self, error: Exception) -> None:
+        gone = list(getattr(error, "args", [[]])[0] or [])
+        names = ", ".join(f"{tp.topic}[{tp.partition}]" for tp in gone)
+        known = await self._read_committed(gone)
+        never_committed = [tp for tp in gone if tp not in known or known[tp].offset < 0]
+        if never_committed or self._allow_reset:
+            if len(never_committed) < len(gone):
+                log.error("offset_reset_allowed", partitions=names)
+            await self._consumer.seek_to_beginning(*(gone if self._allow_reset else never_committed))
+            if self._allow_reset or len(never_committed) == len(gone):
+                return
+        raise OffsetsGoneError(
+            f"the committed offset of {names} no longer exists in the topic (retention, or the topic was made anew): "
+            "records may be lost. Decide, then start once with WARDSTREAM_KAFKA_ALLOW_OFFSET_RESET=true"
+        )
+
+    # -- taking up, slow start --------------------------------------------------------------------------------------
+
+    async def _look_up(self, partitions: list[TopicPartition]) -> None:
+        """How each partition was left; those left cleanly start at once, the others one at a time."""
+        try:
+            known = await self._read_committed(partitions)
+            for tp in partitions:
+                found = known.get(tp)
+                if found is None or found.offset < 0:
+                    await self._consumer.seek_to_beginning(tp)
+                    self._base[tp] = await self._consumer.position(tp)
+                else:
+                    self._base[tp] = found.offset
+                    attempts = decode_attempts(found.metadata)
+                    if attempts:
+                        self._slow[tp] = SlowStart(attempts)
+                        log.warning("slow_start", topic=tp.topic, partition=tp.partition, attempts=attempts)
+        except (KafkaError, AssertionError) as error:
+            log.warning("take_up_delayed", error=type(error).__name__)
+            await asyncio.sleep(0.2)
+            return
+        self._fresh.difference_update(partitions)
+        clean = {tp: 1 for tp in partitions if tp not in self._slow}
+        await self._mark(clean)
+        self._taken_up.update(clean)
+
+    async def _mark(self, attempts: dict[TopicPartition, int]) -> None:
+        """Write, at the offset where we start, that a worker has begun."""
+        if attempts:
+            await self._commit({tp: (self._base[tp], n) for tp, n in attempts.items()})
+
+    async def _advance_slow_starts(self) -> None:
+        """Take up the next suspected partition, or widen the windows of those whose records have all ended."""
+        if any(tp in self._taken_up and slow.at_head for tp, slow in self._slow.items()):
+            heads = [tp for tp, slow in self._slow.items() if tp in self._taken_up and slow.at_head]
+        else:
+            heads = [tp for tp in self._slow if tp not in self._taken_up][:1]
+            for tp in heads:
+                await self._mark({tp: self._slow[tp].attempts + 1})
+                self._taken_up.add(tp)
+        for tp in [tp for tp in self._slow if tp in self._taken_up]:
+            await self._advance(tp, self._slow[tp])
+
+    async def _advance(self, tp: TopicPartition, slow: SlowStart) -> None:
+        ledger, held = self.ledger[tp], self._held.get(tp)
+        if ledger.in_flight:
+            return
+        if ledger.committable is not None:
+            await self.commit()
+            if ledger.committable is not None:
+                return
+            slow.progressed()
+        elif slow.at_head and not held and not await self._has_records(tp):
+            slow.progressed()  # nothing to suspect: the partition is at its end
+        if slow.over:
+            del self._slow[tp]
+            if held:
+                await self._deliver(tp, list(self._held.pop(tp)), Care.NORMAL)
+            return
+        if held:
+            records = [held.popleft() for _ in range(min(slow.window, len(held)))]
+            await self._deliver(tp, records, slow.care())
+
+    async def _has_records(self, tp: TopicPartition) -> bool:
+        """Whether the partition has anything; what a fetch brings is held."""
+        for _ in range(_FIRST_FETCH_POLLS):
+            batches = await self._consumer.getmany(tp, timeout_ms=_POLL_MS)
+            if batches.get(tp):
+                self._held[tp] = deque(batches[tp])
+                return True
+            if self._consumer.highwater(tp) is not None:  # the broker has answered: there is nothing
+                break
+        return False
+
+    # -- committing -------------------------------------------------------------------------------------------------
+
+    async def commit(self, *, clean: bool = False) -> None:
+        """Commit what the ledger allows.
+
+        Args:
+            clean: Say that this worker ends well here, for every partition taken up, moved or not.
+        """
+        offsets = {tp: (offset, 0 if clean else 1) for tp, offset in self.ledger.committable().items()}
+        if clean:
+            for tp in self._taken_up:
+                if tp in self._base:
+                    offsets.setdefault(tp, (self._base[tp], 0))
+        if offsets:
+            await self._commit(offsets)
+
+    async def _commit(self, offsets: dict[TopicPartition, tuple[int, int]]) -> None:
+        async with self._commit_turn:
+            request = {tp: OffsetAndMetadata(o, encode_attempts(n)) for tp, (o, n) in offsets.items()}
+            request = {tp: meta for tp, meta in request.items() if tp in self._consumer.assignment()}
+            if not request:
+                return
+            try:
+                await self._consumer.commit(request)
+            except (CommitFailedError, IllegalStateError) as error:
+                log.warning("commit_refused", error=type(error).__name__, note="the records come again")
+                return
+            except KafkaError as error:
+                log.warning("commit_failed", error=type(error).__name__)
+                return
+            for tp in request:
+                self._base[tp] = offsets[tp][0]
+            self.ledger.committed({tp: offsets[tp][0] for tp in request})

@@ -1,0 +1,104 @@
+"""What operators have changed at run time: thresholds, models on or off, the kill switch, mutes.
+
+Every worker reads the whole control topic; this is what it holds of it. A snapshot is taken for each batch, so that a
+change lies between batches, never inside one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+from topics.control import EVERYWHERE, ControlEvent, KillSwitch, ModelSwitch, Mute
+from topics.control import Thresholds as UnitThresholds
+from workers.alerts import Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What is in force for one batch.
+
+    Attributes:
+        offset: Offset of the newest control record applied; None when there was none.
+        models_off: Names of models that are switched off.
+        kill_switch: Whether all models are off.
+        thresholds: By unit; EVERYWHERE for the rest.
+        mutes: (unit, action id) that must not page.
+    """
+
+    offset: int | None = None
+    models_off: frozenset[str] = frozenset()
+    kill_switch: bool = False
+    thresholds: dict[str, Thresholds] = field(default_factory=dict)
+    mutes: frozenset[tuple[str, str]] = frozenset()
+
+    def thresholds_of(self, unit: str | None) -> Thresholds:
+        """The alert policy of a ward."""
+        found = self.thresholds.get(unit or EVERYWHERE) or self.thresholds.get(EVERYWHERE)
+        return found or _DEFAULT
+
+    def muted(self, unit: str | None, action_id: str) -> bool:
+        """Whether an action must not page on a ward."""
+        return bool(self.mutes) and (
+            (unit or EVERYWHERE, action_id) in self.mutes or (EVERYWHERE, action_id) in self.mutes
+        )
+
+
+_DEFAULT = Thresholds()
+
+
+class ControlBoard:
+    """The settings read so far, by subject."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, ControlEvent] = {}
+        self._offset: int | None = None
+        self._snapshot: Control | None = None
+        self._until_ms: float = 0.0
+
+    def apply(self, subject: str, event: ControlEvent | None, offset: int) -> None:
+        """Apply one record; None (a tombstone) takes the setting back."""
+        if event is None:
+            self._events.pop(subject, None)
+        else:
+            self._events[subject] = event
+        self._offset = offset
+        self._snapshot = None
+
+    def skip(self, offset: int) -> None:
+        """Note a record that could not be used: what was in force stays."""
+        self._offset = offset
+        self._snapshot = None
+
+    def snapshot(self, now_ms: int) -> Control:
+        """What is in force now; settings whose time is over have ended."""
+        if self._snapshot is None or now_ms >= self._until_ms:
+            live = [event for event in self._events.values() if _expiry_ms(event) > now_ms]
+            self._until_ms = min((_expiry_ms(event) for event in live), default=float("inf"))
+            self._snapshot = _build(live, self._offset)
+        return self._snapshot
+
+
+def _expiry_ms(event: ControlEvent) -> float:
+    return float("inf") if event.expires_at is None else event.expires_at.timestamp() * 1000
+
+
+def _build(events: list[ControlEvent], offset: int | None) -> Control:
+    off: set[str] = set()
+    kill = False
+    changed: defaultdict[str, dict[str, float | int]] = defaultdict(dict)
+    mutes: set[tuple[str, str]] = set()
+    for event in events:
+        setting = event.setting
+        if isinstance(setting, ModelSwitch) and not setting.enabled:
+            off.add(setting.name)
+        elif isinstance(setting, KillSwitch):
+            kill = setting.on
+        elif isinstance(setting, Mute):
+            mutes.add((setting.unit, setting.action_id))
+        elif isinstance(setting, UnitThresholds):
+            given = setting.model_dump(include={"news2_raise", "news2_clear", "model_raise"}, exclude_none=True)
+            changed[setting.unit].update(given)
+    everywhere = replace(_DEFAULT, **changed.pop(EVERYWHERE, {}))  # type: ignore[arg-type]
+    thresholds = {unit: replace(everywhere, **given) for unit, given in changed.items()}  # type: ignore[arg-type]
+    return Control(offset, frozenset(off), kill, {EVERYWHERE: everywhere, **thresholds}, frozenset(mutes))

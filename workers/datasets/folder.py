@@ -1,0 +1,60 @@
+"""Where the data sets lie, and one clear line when they do not.
+
+A data folder holds one folder a set (physionet2019, physionet2012, kermany_cxr, mtsamples, nih_cxr).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "WARDSTREAM_DATA"
+BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+"""Beside the repository."""
+
+
+class DatasetError(Exception):
+    """A data set cannot be read; the message says which and what to do."""
+
+
+def data_folder(option: Path | None = None) -> Path:
+    """The data folder: the given one, else the environment's WARDSTREAM_DATA, else ../shared/data.
+
+    Raises:
+        DatasetError: It is no folder.
+    """
+    named = option or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    folder = named or BESIDE
+    if not folder.is_dir():
+        where = f"there is no folder {folder}" if named else "no data folder is given"
+        raise DatasetError(f"{where}: name one with --data DIR or {VARIABLE}")
+    return folder
+
+
+def file_of(data: Path, name: str) -> Path:
+    """A file of a set, `name` like "physionet2019/sepsis_hourly.parquet".
+
+    Raises:
+        DatasetError: It is not there.
+    """
+    file = data / name
+    if not file.is_file():
+        raise DatasetError(f"{data} holds no {name}: name a folder that does with --data DIR")
+    return file
+
+
+def table(file: Path, columns: list[str] | None = None) -> Any:
+    """A parquet file as an Arrow table.
+
+    Raises:
+        DatasetError: pyarrow is not installed, or the file is none of parquet or lacks a column.
+    """
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise DatasetError("reading data sets needs pyarrow: pip install 'wardstream[train]'") from error
+    try:
+        return parquet.read_table(file, columns=columns)
+    except (ArrowException, OSError) as error:
+        raise DatasetError(f"{file} cannot be read as the parquet file of its set: {type(error).__name__}") from error

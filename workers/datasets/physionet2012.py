@@ -1,0 +1,104 @@
+"""PhysioNet/CinC Challenge 2012 (death in hospital), the first 48 hours in intensive care at their recorded minutes.
+
+Silva et al., Computing in Cardiology 39:245-248 (2012); ODC-BY 1.0. -1 means "not recorded". Invasive blood pressure
+is taken before non-invasive. Magnesium is recorded in mg/dL, whatever the page says. Urine needs weight and interval,
+troponin T is another assay: both are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from models.columns import COLUMNS, INDEX
+from workers.datasets.folder import file_of, table
+from workers.datasets.stay import (
+    BILIRUBIN,
+    CREATININE,
+    GLUCOSE,
+    KPA,
+    MAGNESIUM,
+    UREA_PER_BUN,
+    Stay,
+    without_implausible,
+)
+
+EVENTS = "physionet2012/events.parquet"
+OUTCOMES = "physionet2012/outcomes.csv"
+
+COLUMN_OF: dict[str, tuple[str, float]] = {
+    "NIDiasABP": ("diastolic_bp", 1), "NIMAP": ("map", 1), "NISysABP": ("systolic_bp", 1),  # overwritten by the next
+    "DiasABP": ("diastolic_bp", 1), "MAP": ("map", 1), "SysABP": ("systolic_bp", 1), "HR": ("pulse", 1),
+    "GCS": ("gcs_total", 1), "RespRate": ("respiration_rate", 1), "Temp": ("temperature", 1), "SaO2": ("sao2", 1),
+    "FiO2": ("fio2", 100), "pH": ("ph", 1), "PaCO2": ("paco2_kpa", KPA), "HCO3": ("bicarbonate", 1),
+    "K": ("potassium", 1), "Na": ("sodium", 1), "Mg": ("magnesium", MAGNESIUM), "Lactate": ("lactate", 1),
+    "Glucose": ("glucose", GLUCOSE), "BUN": ("urea", UREA_PER_BUN), "Creatinine": ("creatinine", CREATININE),
+    "Bilirubin": ("bilirubin", BILIRUBIN), "Albumin": ("albumin", 10), "ALP": ("alp", 1), "AST": ("ast", 1),
+    "WBC": ("wbc", 1), "Platelets": ("platelets", 1), "HCT": ("haematocrit", 1), "TroponinI": ("troponin", 1),
+}  # fmt: skip
+"""Parameter of the set to column of the clinical table, and the factor to its unit; later entries win."""
+
+_NOT_RECORDED = -1.0
+
+
+def outcomes(data: Path) -> dict[int, float]:
+    """Death in hospital (1.0 or 0.0) by record number.
+
+    Raises:
+        DatasetError: The set is not there.
+    """
+    lines = file_of(data, OUTCOMES).read_text(encoding="utf-8").splitlines()
+    header = lines[0].split(",")
+    record, died = header.index("RecordID"), header.index("In-hospital_death")
+    cells = (line.split(",") for line in lines[1:] if line)
+    return {int(row[record]): float(row[died]) for row in cells}
+
+
+def stays(data: Path) -> Iterator[Stay]:
+    """Every stay, one row a minute at which something was recorded; `label` is the outcome in each row.
+
+    Args:
+        data: The data folder.
+
+    Raises:
+        DatasetError: The set is not there or cannot be read.
+    """
+    died = outcomes(data)
+    rows = table(file_of(data, EVENTS), ["RecordID", "minute", "Parameter", "Value"])
+    record, minute = np.asarray(rows["RecordID"]), np.asarray(rows["minute"])
+    value = np.asarray(rows["Value"], np.float32)
+    coded = rows["Parameter"].combine_chunks()
+    names = coded.dictionary.to_pylist()
+    code = np.asarray(coded.indices)
+    # Rows of one patient by time, and at one time in the order of COLUMN_OF, so that the later entry wins.
+    place = {name: rank for rank, name in enumerate(COLUMN_OF)}
+    rank = np.array([place.get(name, -1) for name in names])[code]
+    order = np.lexsort((rank, minute, record))
+    record, minute, value, code, rank = (a[order] for a in (record, minute, value, code, rank))
+    starts = np.flatnonzero(np.r_[True, record[1:] != record[:-1]])
+    targets = np.array([INDEX[name] for name, _ in COLUMN_OF.values()])
+    factors = np.array([factor for _, factor in COLUMN_OF.values()], np.float32)
+    age_code, sex_code = names.index("Age"), names.index("Gender")
+    for start, end in zip(starts, [*starts[1:], len(record)], strict=True):
+        span = slice(start, end)
+        wanted = (rank[span] >= 0) & (value[span] != _NOT_RECORDED)
+        minutes, row = np.unique(minute[span][wanted], return_inverse=True)
+        values = np.full((len(minutes), len(COLUMNS)), np.nan, np.float32)
+        entry = rank[span][wanted]
+        values[row, targets[entry]] = value[span][wanted] * factors[entry]
+        fixed = {int(c): float(v) for c, v in zip(code[span], value[span], strict=True) if c in (age_code, sex_code)}
+        number = int(record[start])
+        yield Stay(
+            patient_id=str(number),
+            time_h=(minutes / 60).astype(np.float32),
+            values=without_implausible(values),
+            label=np.full(len(minutes), died[number], np.float32),
+            age_years=_known(fixed.get(age_code, _NOT_RECORDED)),
+            male=_known(fixed.get(sex_code, _NOT_RECORDED)),
+        )
+
+
+def _known(value: float) -> float:
+    return np.nan if value == _NOT_RECORDED else value

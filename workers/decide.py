@@ -1,0 +1,311 @@
+"""Deciding a batch: fold each record into its patient's context, judge, run the alert policy, build the outputs.
+
+Pure computation over one batch, run in a worker thread: events and contexts in, decisions and contexts out. Several
+records of one patient are stepped in rounds, in order. A model that fails is isolated by halving the batch, always
+from the contexts as they were; the record that makes it fail alone is decided again without models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import orjson
+import structlog
+from numpy.typing import NDArray
+
+from models.clinical.truth import TRUE
+from topics import headers as names
+from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.reasons import Reason
+from workers import alerts, collate
+from workers.alerts import AlertState, Facts, Tier
+from workers.context import Contexts
+from workers.control import Control
+from workers.fold import Outcome, fold_entries, fold_vitals
+from workers.identity import alert_id, dedupe_key, recommendation_id
+from workers.inference import Models
+from workers.judge import Assessment, Judge
+from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
+from workers.records import Decision, Duplicate, Publish, Record, Refused
+from workers.slow_start import Care
+
+log = structlog.get_logger(__name__)
+
+_FIELD: Final = {NOTES: "note", IMAGING: "image"}
+_INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
+    Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND, Reason.IMAGE_FORBIDDEN,
+    Reason.IMAGE_HASH_MISMATCH, Reason.IMAGE_UNAVAILABLE, Reason.NOT_APPLICABLE})  # fmt: skip
+_DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
+_ACTION_OF: Final = {"peri_arrest": "esc-cardiac-arrest-call", "model_risk": "sepsis-screen",
+    "single_parameter_3": "esc-ward-doctor-review", "news2_raise": "esc-urgent-review",
+    "news2_critical": "esc-emergency-team"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Work:
+    """One batch to decide: `slots[i]` is the row of `contexts` of the patient of `records[i]`.
+
+    Attributes:
+        degraded: `(m,)` per patient: the context did not come from the store.
+    """
+
+    records: Sequence[Record]
+    slots: NDArray[np.intp]
+    contexts: Contexts
+    degraded: NDArray[np.bool_]
+
+
+class Decider:
+    """Decides batches.
+
+    Args:
+        judge: The clinical part.
+        models: All models.
+        run: Name of the processing run.
+        output_topic: Full name of the recommendations topic.
+        expires_ms: Lifetime of an alert, milliseconds of event time.
+        now_ms: Wall clock, epoch milliseconds; stamps outputs and decides nothing but staleness.
+    """
+
+    def __init__(
+        self, judge: Judge, models: Models, *, run: str, output_topic: str, expires_ms: int, now_ms: Callable[[], int]
+    ) -> None:
+        self._judge = judge
+        self.models = models
+        self._run = run
+        self._output_topic = output_topic
+        self._expires_ms = expires_ms
+        self._now_ms = now_ms
+        self._texts = ActionTexts(judge.catalogue)
+        index = judge.catalogue.index
+        self._actions = {reason: index[action] for reason, action in _ACTION_OF.items()}
+
+    def decide(self, work: Work, control: Control) -> list[Decision]:
+        """One decision a record, in order; `work.contexts` holds the contexts after the batch."""
+        before = work.contexts.copy()
+        try:
+            return self._rounds(work, self._how(work.records, control))
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
+            log.warning("model_failed", error=type(error).__name__, records=len(work.records))
+        work.contexts[:] = before
+        if len(work.records) == 1:
+            return self._rounds(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
+        half = len(work.records) // 2
+        return self._part(work, slice(0, half), control) + self._part(work, slice(half, None), control)
+
+    def refold(self, contexts: Contexts, records: Sequence[Record]) -> None:
+        """Fold records of one patient into a context that somebody else wrote meanwhile; nothing is published."""
+        for record in records:
+            try:
+                self._fold(contexts, [record], self._how([record], Control()).models)
+            except Exception as error:  # noqa: BLE001 - as in `decide`
+                log.warning("model_failed", error=type(error).__name__, records=1)
+                self._fold(contexts, [record], None)
+
+    def _part(self, work: Work, part: slice, control: Control) -> list[Decision]:
+        """Decide part of a batch, on the contexts as the parts before it left them."""
+        piece = Work(work.records[part], work.slots[part], work.contexts, work.degraded)
+        return self.decide(piece, control)
+
+    def _rounds(self, work: Work, how: _How) -> list[Decision]:
+        decisions: dict[int, Decision] = {}
+        for index in rounds(work.slots):
+            slots = work.slots[index]
+            contexts = work.contexts[slots]
+            made = self._round([work.records[i] for i in index], contexts, work.degraded[slots], how)
+            work.contexts[slots] = contexts
+            decisions.update(zip(index.tolist(), made, strict=True))
+        return [decisions[i] for i in range(len(work.records))]
+
+    def _how(self, records: Sequence[Record], control: Control, failed: Reason | None = None) -> _How:
+        """With which models a batch is decided, and what must be said about it."""
+        reasons = [] if failed is None else [failed]
+        skip = len(records) == 1 and records[0].source.care >= Care.WITHOUT_MODELS
+        if skip and failed is None:
+            reasons.append(Reason.MODEL_SKIPPED)
+        if control.kill_switch:
+            reasons.append(Reason.KILL_SWITCH)
+        if control.models_off:
+            reasons.append(Reason.MODEL_OFF)
+        return _How(None if reasons and (failed or skip or control.kill_switch) else self.models, control, reasons)
+
+    def _fold(
+        self, contexts: Contexts, records: Sequence[Record], models: Models | None
+    ) -> tuple[NDArray[np.uint8], list[list[Reason]]]:
+        """Fold one record into each context; the outcomes, and what of each event was not believed."""
+        topic = records[0].source.topic
+        if topic == VITALS:
+            rows = collate.vitals_rows(records)
+            recurrence = None if models is None else models.vitals
+            outcome = fold_vitals(contexts, rows.rows, collate.changes(records), recurrence)
+            conflict = (rows.rows["quality"] & 4).tolist()
+            reasons = [
+                collate.value_reasons(suspects, conflict=bool(c))
+                for suspects, c in zip(rows.suspects, conflict, strict=True)
+            ]
+        else:
+            outcome = fold_entries(contexts, _FIELD[topic], collate.entries(records), collate.changes(records))
+            reasons = [[] if record.encoded is None else list(record.encoded.reasons) for record in records]
+        return outcome, reasons
+
+    def _round(
+        self, records: list[Record], contexts: Contexts, degraded: NDArray[np.bool_], how: _How
+    ) -> list[Decision]:
+        """Decide one record each of different patients."""
+        started_ms = self._now_ms()
+        cold = (contexts["cold"] == 1) & degraded
+        outcome, reasons = self._fold(contexts, records, how.models)
+        found = self._judge.assess(contexts, how.models, how.control)
+        builder = BodyBuilder(
+            self._texts, contexts, found, self._versions(how), self._expires_ms,
+            self.models.vitals.horizons,
+        )  # fmt: skip
+        facts, notable = self._facts(found), _notable(found)
+        decisions: list[Decision] = []
+        for i, (record, result) in enumerate(zip(records, outcome.tolist(), strict=True)):
+            if result == Outcome.DUPLICATE:
+                decisions.append(Duplicate(record))
+            elif result == Outcome.CONFLICT:
+                decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT_DETAIL))
+            else:
+                flags = [*how.reasons, *reasons[i], *notable[i], *_of_record(record, result)]
+                if degraded[i]:
+                    flags.append(Reason.REDIS_UNAVAILABLE)
+                if cold[i]:
+                    flags.append(Reason.COLD_CONTEXT)
+                decisions.append(self._publish(i, record, contexts[i], facts[i], how, builder, flags, started_ms))
+        return decisions
+
+    def _publish(
+        self, i: int, record: Record, context: np.void, facts: Facts, how: _How, builder: BodyBuilder,
+        flags: list[Reason], started_ms: int,
+    ) -> Publish:  # fmt: skip
+        event, topic = record.event, record.source.topic
+        moved = Reason.TOO_LATE not in flags and Reason.SUPERSEDED not in flags
+        ident = recommendation_id(topic, event.source, event.event_id, self._run)
+        replaced = event.replaces if moved else None
+        verdict = Verdict(
+            ident, self._run, _status(record, flags), flags,
+            [] if replaced is None else [recommendation_id(topic, event.source, replaced, self._run)],
+            self._alert(context, record, ident, facts, how.control, moved=moved),
+            self._now_ms(), started_ms, how.control.offset,
+        )  # fmt: skip
+        body = builder.body(i, record, verdict)
+        trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
+        headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
+        alert = body["alert"]
+        return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"])
+
+    def _facts(self, found: Assessment) -> list[Facts]:
+        low, high = found.news2.low.tolist(), found.news2.high.tolist()
+        three = (found.news2.single_three == TRUE).tolist()
+        risk = found.risks.fused.tolist()
+        return [
+            Facts(as_of, lo, hi, s3, arrest, None if math.isnan(r) else r, applicable)
+            for as_of, lo, hi, s3, arrest, r, applicable in zip(
+                found.as_of.tolist(), low, high, three, found.arrest.tolist(), risk, found.applicable.tolist(),
+                strict=True,
+            )
+        ]  # fmt: skip
+
+    def _alert(
+        self, context: np.void, record: Record, ident: str, facts: Facts, control: Control, *, moved: bool
+    ) -> AlertOut:
+        """Run the policy; an event that did not move the state does not move the alert."""
+        stored = context["alert"]
+        thresholds = control.thresholds_of(record.event.unit)
+        tier, why = alerts.tier_of(facts, thresholds)
+        if not moved or (not stored["active"] and tier is Tier.NONE):
+            return AlertOut(_NO_STATE, "none", why if moved else "state_untouched", None, muted=False)
+        state = _unpack_alert(stored)
+        action = state.action if state.active else self._actions.get(why, -1)
+        action_id = self._judge.catalogue.actions[action].id
+        key = dedupe_key(record.patient, record.event.encounter_id, action_id)
+        state, change, reason = alerts.step(state, facts, thresholds, new_id=alert_id(key, ident), action=action)
+        _pack_alert(stored, state)
+        return AlertOut(state, change, reason, key, muted=control.muted(record.event.unit, action_id))
+
+    def _versions(self, how: _How) -> dict[str, str | None]:
+        off = how.control.models_off if how.models is not None else {*_NETWORKS, *how.control.models_off}
+        return {name: None if name in off else self.models.versions.get(name) for name in (*_NETWORKS, "ranker")}
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a batch is decided.
+
+    Attributes:
+        models: None for rules only.
+        reasons: What every result of the batch must say about it.
+    """
+
+    models: Models | None
+    control: Control
+    reasons: list[Reason]
+
+
+def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Indices of a batch, split so that each part has every patient once at most, in order."""
+    if len(np.unique(slots)) == len(slots):
+        return [np.arange(len(slots))]
+    seen: dict[int, int] = {}
+    turn = np.empty(len(slots), np.intp)
+    for i, slot in enumerate(slots.tolist()):
+        turn[i] = seen.get(slot, 0)
+        seen[slot] = int(turn[i]) + 1
+    return [np.flatnonzero(turn == k) for k in range(int(turn.max()) + 1)]
+
+
+def _of_record(record: Record, result: int) -> list[Reason]:
+    """What is to be said of the record itself."""
+    found = [] if record.source.key is not None else [Reason.KEY_MISSING]
+    if result == Outcome.TOO_LATE:
+        found.append(Reason.TOO_LATE)
+    elif result == Outcome.SUPERSEDED:
+        found.append(Reason.SUPERSEDED)
+    return found
+
+
+_NO_STATE: Final = AlertState()
+_NETWORKS: Final = ("vitals", "notes", "imaging", "fusion")
+_CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"
+
+
+def _notable(found: Assessment) -> list[list[Reason]]:
+    """What a reader must know about each judgement."""
+    reasons: list[list[Reason]] = [[] for _ in found.as_of]
+    for i in np.flatnonzero(~found.applicable):
+        reasons[i].append(Reason.NOT_APPLICABLE)
+    for i in np.flatnonzero(found.applicable & (found.news2.low != found.news2.high)):
+        reasons[i].append(Reason.INCOMPLETE)
+    for i in np.flatnonzero(found.risks.foreign):
+        reasons[i].append(Reason.OUT_OF_DISTRIBUTION)
+    for i in np.flatnonzero(~found.present.all(axis=1)):
+        reasons[i].append(Reason.MISSING_MODALITY)
+    return reasons
+
+
+def _status(record: Record, flags: list[Reason]) -> str:
+    if record.event.status == "entered-in-error":
+        return "retracted"
+    if not _INDETERMINATE.isdisjoint(flags):
+        return "indeterminate"
+    return "degraded" if not _DEGRADED.isdisjoint(flags) else "ok"
+
+
+def _unpack_alert(stored: np.void) -> AlertState:
+    return AlertState(
+        bool(stored["active"]), Tier(int(stored["tier"])), int(stored["news2"]), int(stored["raised_ms"]),
+        int(stored["told_ms"]), int(stored["revision"]), bytes(stored["id"]), int(stored["action"]),
+    )  # fmt: skip
+
+
+def _pack_alert(stored: np.void, state: AlertState) -> None:
+    stored["active"], stored["tier"], stored["news2"] = state.active, state.tier, state.news2
+    stored["told_ms"] = state.told_ms
+    stored["raised_ms"], stored["revision"], stored["action"] = state.raised_ms, state.revision, state.action
+    stored["id"] = np.void(state.alert_id)

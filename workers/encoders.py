@@ -1,0 +1,244 @@
+"""Encoding notes and images: cache first, then the model, in a thread of its own; never on the event loop.
+
+An encoder's result depends on the content and the model alone, so it is cached by a keyed HMAC of the content with the
+model's version in the key. What cannot be encoded is a result too: the event goes on, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+import orjson
+import structlog
+from numpy.typing import NDArray
+
+from topics.imaging import ClaimCheck, ImagingEvent, InlineImage
+from topics.notes import NoteEvent
+from topics.reasons import Reason
+from workers.breaker import Breaker
+from workers.context import EMBEDDING, UNREADABLE
+from workers.control import Control
+from workers.identity import Identity
+from workers.images.errors import ImageError
+from workers.images.pool import DecodePool
+from workers.images.source import ImageSource
+from workers.inference import Models
+from workers.records import Encoded, Record
+from workers.slow_start import Care
+from workers.stores import ContextStore, StoreUnavailableError
+from workers.threads import Threads
+
+log = structlog.get_logger(__name__)
+
+_SOURCE_DOWN: Final = "image_source_down"
+Count = Callable[[str, str, int], None]
+
+
+class Encoder(Protocol):
+    """Gives each record of one modality its `encoded`."""
+
+    async def encode(self, records: Sequence[Record], control: Control) -> None:
+        """Fill in `encoded`; raises nothing that one record alone could cause."""
+        ...
+
+
+class NoteEncoder:
+    """Notes through the tokenizer and the notes network."""
+
+    def __init__(self, models: Models, threads: Threads, store: ContextStore, identity: Identity, count: Count) -> None:
+        self._models, self._threads = models, threads
+        self._cache = _Cache("note", models.notes.version, store, identity, count)
+
+    async def encode(self, records: Sequence[Record], control: Control) -> None:
+        """See Encoder."""
+        todo = _allowed(records, "notes", control)
+        texts = [_text(record).encode() for record in todo]
+        missing, keys = await self._cache.fill(todo, texts)
+        if not missing:
+            return
+        model = self._models.notes
+        encoded = await _isolated(self._threads, "notes", model.encode, [_text(todo[i]) for i in missing])
+        for i, result in zip(missing, encoded, strict=True):
+            todo[i].encoded = result
+        await self._cache.keep([keys[i] for i in missing], encoded)
+
+
+class ImageEncoder:
+    """Images: fetched by claim check or inline, decoded in their own processes, then the imaging network.
+
+    While the image source is down, images wait behind a breaker; nothing else does.
+    """
+
+    def __init__(
+        self, models: Models, threads: Threads, store: ContextStore, identity: Identity, count: Count,
+        source: ImageSource, pool: DecodePool, breaker: Breaker,
+    ) -> None:  # fmt: skip
+        self._models, self._threads = models, threads
+        self._source, self._pool, self._breaker = source, pool, breaker
+        self._cache = _Cache("image", models.imaging.version, store, identity, count)
+
+    async def encode(self, records: Sequence[Record], control: Control) -> None:
+        """See Encoder."""
+        todo = _allowed(records, "imaging", control)
+        fetched = await asyncio.gather(*(self._bytes(record) for record in todo))
+        readable = [(record, data) for record, data in zip(todo, fetched, strict=True) if data is not None]
+        todo = [record for record, _ in readable]
+        missing, keys = await self._cache.fill(todo, [data for _, data in readable])
+        pixels = await asyncio.gather(*(self._pixels(*readable[i]) for i in missing))
+        decoded = [(i, image) for i, image in zip(missing, pixels, strict=True) if image is not None]
+        if not decoded:
+            return
+        model = self._models.imaging
+        encoded = await _isolated(
+            self._threads, "imaging", lambda images: model.encode(np.stack(images)), [image for _, image in decoded]
+        )
+        for (i, _), result in zip(decoded, encoded, strict=True):
+            todo[i].encoded = result
+        await self._cache.keep([keys[i] for i, _ in decoded], encoded)
+
+    async def _bytes(self, record: Record) -> bytes | None:
+        """The image's bytes; None when there are none, and the record says why."""
+        assert isinstance(record.event, ImagingEvent)
+        image = record.event.image
+        if isinstance(image, InlineImage):
+            return image.data
+        assert isinstance(image, ClaimCheck)
+        while True:
+            await self._wait_for_source()
+            try:
+                data = await self._source.fetch(image)
+            except ImageError as error:
+                if error.reason != _SOURCE_DOWN:
+                    self._breaker.success(time.monotonic())
+                    record.encoded = without_embedding(Reason(error.reason))
+                    return None
+                self._breaker.failure(time.monotonic())
+                log.warning("image_source_down")
+            else:
+                self._breaker.success(time.monotonic())
+                return data
+
+    async def _wait_for_source(self) -> None:
+        while not self._breaker.allow(time.monotonic()):
+            retry_at = self._breaker.retry_at()
+            await asyncio.sleep(max(0.05, (retry_at or 0.0) - time.monotonic()))
+
+    async def _pixels(self, record: Record, data: bytes) -> NDArray[np.float32] | None:
+        assert isinstance(record.event, ImagingEvent)
+        assert record.event.image is not None
+        try:
+            return await self._pool.decode(data, record.event.image.media_type)
+        except ImageError as error:
+            name = Reason.IMAGE_UNREADABLE if error.reason == _SOURCE_DOWN else Reason(error.reason)
+            record.encoded = without_embedding(name)
+            return None
+
+
+def without_embedding(reason: Reason) -> Encoded:
+    """The result for what could not be encoded."""
+    return Encoded(np.zeros(EMBEDDING, np.float32), np.zeros(0, np.float32), quality=UNREADABLE, reasons=(reason,))
+
+
+def _allowed(records: Sequence[Record], model: str, control: Control) -> list[Record]:
+    """Records to encode; the others get their result without a model."""
+    todo = []
+    for record in records:
+        if record.event.status == "entered-in-error":
+            continue
+        if control.kill_switch:
+            record.encoded = without_embedding(Reason.KILL_SWITCH)
+        elif model in control.models_off:
+            record.encoded = without_embedding(Reason.MODEL_OFF)
+        elif record.source.care >= Care.WITHOUT_MODELS:
+            record.encoded = without_embedding(Reason.MODEL_SKIPPED)
+        else:
+            todo.append(record)
+    return todo
+
+
+async def _isolated(threads: Threads, name: str, encode: Callable[[list], list[Encoded]], items: list) -> list[Encoded]:  # type: ignore[type-arg]
+    """Encode items; one that makes the model fail is found by halving and gets a result without embedding."""
+    try:
+        return await threads.run(name, lambda: encode(items))
+    except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its embedding
+        log.warning("model_failed", model=name, error=type(error).__name__, records=len(items))
+        if len(items) == 1:
+            return [without_embedding(Reason.MODEL_FAILED)]
+        half = len(items) // 2
+        return await _isolated(threads, name, encode, items[:half]) + await _isolated(
+            threads, name, encode, items[half:]
+        )
+
+
+def _text(record: Record) -> str:
+    assert isinstance(record.event, NoteEvent)
+    return record.event.text
+
+
+class _Cache:
+    """Encoder results by content."""
+
+    def __init__(self, kind: str, version: str, store: ContextStore, identity: Identity, count: Count) -> None:
+        self._kind, self._scope = kind, f"{kind}:{version}"
+        self._store, self._identity, self._count = store, identity, count
+
+    async def fill(self, records: Sequence[Record], data: Sequence[bytes]) -> tuple[list[int], list[bytes]]:
+        """Give records what is cached; the indices that are not, and all keys."""
+        keys = [self._identity.content(self._scope, each) for each in data]
+        if not keys:
+            return [], []
+        try:
+            found = await self._store.read_embeddings(keys)
+        except StoreUnavailableError:
+            found = [None] * len(keys)
+        missing = []
+        for i, (record, value) in enumerate(zip(records, found, strict=True)):
+            if value is None:
+                missing.append(i)
+            else:
+                record.encoded = _unpack(value)
+        self._count(self._kind, "hit", len(keys) - len(missing))
+        self._count(self._kind, "miss", len(missing))
+        return missing, keys
+
+    async def keep(self, keys: Sequence[bytes], encoded: Sequence[Encoded]) -> None:
+        """Cache results of a model; what failed is not cached."""
+        good = [(key, _pack(each)) for key, each in zip(keys, encoded, strict=True) if not each.quality & UNREADABLE]
+        if not good:
+            return
+        try:
+            await self._store.write_embeddings([key for key, _ in good], [value for _, value in good])
+        except StoreUnavailableError:
+            self._count(self._kind, "unwritten", len(good))
+
+
+def _pack(encoded: Encoded) -> bytes:
+    heat = encoded.heat_map
+    return orjson.dumps(
+        {
+            "embedding": encoded.embedding.tolist(),
+            "probability": encoded.probability.tolist(),
+            "labels": encoded.labels,
+            "quality": encoded.quality,
+            "reasons": encoded.reasons,
+            "spans": encoded.spans,
+            "heat_map": None if heat is None else heat.tolist(),
+        }
+    )
+
+
+def _unpack(value: bytes) -> Encoded:
+    data = orjson.loads(value)
+    return Encoded(
+        np.array(data["embedding"], np.float32),
+        np.array(data["probability"], np.float32),
+        tuple(data["labels"]),
+        data["quality"],
+        tuple(Reason(reason) for reason in data["reasons"]),
+        tuple((start, end, weight) for start, end, weight in data["spans"]),
+        None if data["heat_map"] is None else np.array(data["heat_map"], np.float32),
+    )

@@ -1,0 +1,325 @@
+"""Folding events into patient contexts, as arrays over the batch.
+
+Theory. A context is checkpoint + window of raw vitals events + head, with head = fold(checkpoint, window). Three cases:
+- in order (all that a healthy ward sends): the head advances by one step of the recurrence; when the window is full its
+  oldest event moves into the checkpoint by one step of its own;
+- late, corrected or retracted, but not older than the window: the window is mended and the head folded anew from the
+  checkpoint, so that the state is what it would have been had everything come in order;
+- older than the window: nothing changes (`TOO_LATE`).
+Images and notes have no recurrence: their newest four, in order, are their whole state.
+
+It knows contexts and a recurrence to step; it knows no Redis, Kafka, clock, nor what the numbers mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.context import (
+    COLUMN_COUNT,
+    ENTRIES,
+    EVIDENCE,
+    NEVER,
+    SEEN,
+    SKIP_MODEL,
+    TOMBSTONE,
+    WINDOW,
+    Contexts,
+)
+
+Floats = NDArray[np.float32]
+_MS_PER_HOUR: Final = 3_600_000.0
+
+
+class Outcome(IntEnum):
+    """What became of an event in the fold."""
+
+    APPLIED = 0
+    DUPLICATE = 1  # seen with the same content: already published
+    CONFLICT = 2  # seen with other content: to the dead letters
+    TOO_LATE = 3  # older than the window: published, state untouched
+    SUPERSEDED = 4  # its correction came first: published, state untouched but for what it replaces itself
+
+
+class Recurrence(Protocol):
+    """The vitals model, as the fold needs it; shapes as in `models.vitals.VitalsEncoder.step`."""
+
+    digest: int
+    hidden: int
+
+    def step(self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats) -> Floats:
+        """The recurrent state `(n, hidden)` after one event."""
+        ...
+
+    def explain(
+        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats
+    ) -> tuple[Floats, Floats]:
+        """`step`, and each column's signed contribution `(n, P)` to the risk."""
+        ...
+
+
+class Changes:
+    """What a batch of events does to contexts: parallel arrays, one entry an event.
+
+    Attributes:
+        content: `(n,)` uint64 digests of the events' bytes.
+        replaces: `(n,)` uint64 id digest of the event replaced, 0 for none.
+        retract: `(n,)` bool: entered in error, nothing takes the place.
+    """
+
+    __slots__ = ("content", "replaces", "retract")
+
+    def __init__(self, content: NDArray[np.uint64], replaces: NDArray[np.uint64], retract: NDArray[np.bool_]) -> None:
+        self.content, self.replaces, self.retract = content, replaces, retract
+
+    def take(self, index: NDArray[np.intp]) -> Changes:
+        """The entries at `index`."""
+        return Changes(self.content[index], self.replaces[index], self.retract[index])
+
+
+def fold_vitals(
+    contexts: Contexts, rows: NDArray[np.void], changes: Changes, model: Recurrence | None
+) -> NDArray[np.uint8]:
+    """Fold one vitals event into each context, in place.
+
+    Args:
+        contexts: `(n,)` of CONTEXT, one patient each.
+        rows: `(n,)` of ROW.
+        changes: What the events replace.
+        model: The recurrence; None leaves the recurrent state as it is and marks the rows so.
+
+    Returns:
+        `(n,)` uint8 of Outcome.
+    """
+    if model is None:
+        rows["quality"] |= SKIP_MODEL
+    else:
+        adopt(contexts, model)
+    outcome = _recognise(contexts, rows["id"], changes.content, _held(contexts, "window", "rows"))
+    fresh = outcome == Outcome.APPLIED
+    head = contexts["head"]
+    later = (rows["ms"] > head["ms"]) | ((rows["ms"] == head["ms"]) & (rows["id"] > head["id"]))
+    in_order = fresh & later & (changes.replaces == 0)
+    index = np.flatnonzero(in_order)
+    if len(index):
+        _append(contexts, index, rows[index], model)
+    for i in np.flatnonzero(fresh & ~in_order):
+        outcome[i] = _revise(
+            contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=bool(changes.retract[i]), model=model
+        )
+    for i in np.flatnonzero((outcome == Outcome.SUPERSEDED) & (changes.replaces != 0)):
+        _revise(contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=True, model=model)
+    _remember(contexts, rows["id"], changes.content, outcome)
+    moved = outcome == Outcome.APPLIED
+    contexts["as_of"] = np.where(moved, np.maximum(contexts["as_of"], rows["ms"]), contexts["as_of"])
+    contexts["cold"][moved] = 0
+    return outcome
+
+
+def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], changes: Changes) -> NDArray[np.uint8]:
+    """Fold one image or note into each context, in place.
+
+    Args:
+        contexts: `(n,)` of CONTEXT, one patient each.
+        field: `image` or `note`.
+        entries: `(n,)` of ENTRY.
+        changes: What the events replace.
+
+    Returns:
+        `(n,)` uint8 of Outcome.
+    """
+    outcome = _recognise(contexts, entries["id"], changes.content, _held(contexts, field, field + "s"))
+    for i in np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)):
+        context, entry = contexts[i], entries[i]
+        kept = [context[field][k].copy() for k in range(int(context[field + "s"]))]
+        replaced = int(changes.replaces[i])
+        if outcome[i] == Outcome.SUPERSEDED:
+            remaining = [e for e in kept if int(e["id"]) != replaced]
+            if replaced and len(remaining) == len(kept):
+                _forestall(contexts[i : i + 1], replaced)
+            _keep(context, field, remaining)
+            continue
+        if replaced:
+            remaining = [e for e in kept if int(e["id"]) != replaced]
+            if len(remaining) == len(kept) and not _forestall(contexts[i : i + 1], replaced):
+                outcome[i] = Outcome.TOO_LATE
+                continue
+            kept = remaining
+        if not changes.retract[i]:
+            if len(kept) == ENTRIES and _position(entry) < _position(kept[0]):
+                outcome[i] = Outcome.TOO_LATE
+                continue
+            kept = sorted([*kept, entry], key=_position)[-ENTRIES:]
+        _keep(context, field, kept)
+        context["as_of"] = max(int(context["as_of"]), int(entry["ms"]))
+        context["cold"] = 0
+    _remember(contexts, entries["id"], changes.content, outcome)
+    return outcome
+
+
+def _keep(context: np.void, field: str, entries: Sequence[np.void]) -> None:
+    for k, entry in enumerate(entries):
+        context[field][k] = entry
+    context[field + "s"] = len(entries)
+
+
+def adopt(contexts: Contexts, model: Recurrence) -> None:
+    """Make the recurrent state that of `model`: contexts of another version are folded anew from their raw window."""
+    for i in np.flatnonzero(contexts["model"] != model.digest):
+        context = contexts[i : i + 1]
+        context["model"] = model.digest
+        context["checkpoint"]["hidden"] = 0.0
+        context["head"]["hidden"] = 0.0
+        if context["rows"][0]:
+            _refold(context, model)
+
+
+def _recognise(
+    contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64], held: NDArray[np.uint64]
+) -> NDArray[np.uint8]:
+    """Outcome by what was seen before: APPLIED here means new.
+
+    `held` `(n, k)` are the ids that the state rests on, 0 for none: a repeat of one of them is known for certain, also
+    when so many others came since that the list of those seen has forgotten it.
+    """
+    outcome = np.zeros(len(ids), np.uint8)
+    row, slot = np.nonzero(contexts["seen_id"] == ids[:, None])
+    if len(row):
+        known = contexts["seen_content"][row, slot]
+        outcome[row] = np.where(
+            known == TOMBSTONE, Outcome.SUPERSEDED, np.where(known == content[row], Outcome.DUPLICATE, Outcome.CONFLICT)
+        )
+    outcome[(outcome == Outcome.APPLIED) & (held == ids[:, None]).any(axis=1)] = Outcome.DUPLICATE
+    return outcome
+
+
+def _held(contexts: Contexts, field: str, count: str) -> NDArray[np.uint64]:
+    """Ids of the rows or entries in use."""
+    ids = contexts[field]["id"]
+    return np.where(np.arange(ids.shape[1]) < contexts[count][:, None], ids, np.uint64(0))
+
+
+def _remember(
+    contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64], outcome: NDArray[np.uint8]
+) -> None:
+    """Note the events as seen; a superseded one takes over its tombstone, so that its repeat is a duplicate."""
+    for i in np.flatnonzero(outcome == Outcome.SUPERSEDED):
+        contexts["seen_content"][i][contexts["seen_id"][i] == ids[i]] = content[i]
+    new = np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.TOO_LATE))
+    slot = contexts["seen_next"][new]
+    contexts["seen_id"][new, slot] = ids[new]
+    contexts["seen_content"][new, slot] = content[new]
+    contexts["seen_next"][new] = (slot + 1) % SEEN
+
+
+def _forestall(context: Contexts, replaced: int) -> bool:
+    """Leave a tombstone for an event that was replaced before it came; False when it came and is past mending."""
+    if (context["seen_id"][0] == replaced).any():
+        return False
+    slot = int(context["seen_next"][0])
+    context["seen_id"][0, slot] = replaced
+    context["seen_content"][0, slot] = TOMBSTONE
+    context["seen_next"][0] = (slot + 1) % SEEN
+    return True
+
+
+def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void], model: Recurrence | None) -> None:
+    """In order: one step at the head; a full window gives its oldest event to the checkpoint."""
+    full = index[contexts["rows"][index] == WINDOW]
+    if len(full):
+        window = contexts["window"][full]
+        contexts["checkpoint"][full], _ = _advance(contexts["checkpoint"][full], window[:, 0], model, explain=False)
+        window[:, :-1] = window[:, 1:]
+        contexts["window"][full] = window
+        contexts["rows"][full] -= 1
+    contexts["head"][index], parts = _advance(contexts["head"][index], rows, model, explain=True)
+    contexts["window"][index, contexts["rows"][index]] = rows
+    contexts["rows"][index] += 1
+    _note_evidence(contexts, index, parts)
+
+
+def _revise(context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None) -> Outcome:
+    """Late, corrected or retracted: mend the window of one context and fold anew."""
+    checkpoint = (int(context["checkpoint"]["ms"][0]), int(context["checkpoint"]["id"][0]))
+    rows = [context["window"][0, k].copy() for k in range(int(context["rows"][0]))]
+    if not retract and _position(row) <= checkpoint:
+        return Outcome.TOO_LATE
+    if replaced:
+        remaining = [r for r in rows if int(r["id"]) != replaced]
+        if len(remaining) == len(rows) and not _forestall(context, replaced):
+            return Outcome.TOO_LATE
+        rows = remaining
+    if not retract:
+        rows = sorted([*rows, row], key=_position)
+    if len(rows) > WINDOW:
+        oldest = np.array([rows.pop(0)], context["window"].dtype)
+        context["checkpoint"], _ = _advance(context["checkpoint"].copy(), oldest, model, explain=False)
+    for k, r in enumerate(rows):
+        context["window"][0, k] = r
+    context["rows"][0] = len(rows)
+    _refold(context, model)
+    return Outcome.APPLIED
+
+
+def _refold(context: Contexts, model: Recurrence | None) -> None:
+    """The head of one context, from its checkpoint over its window."""
+    state = context["checkpoint"].copy()
+    parts = None
+    count = int(context["rows"][0])
+    for k in range(count):
+        state, parts = _advance(state, context["window"][:, k], model, explain=k == count - 1)
+    context["head"] = state
+    _note_evidence(context, np.arange(1), parts)
+
+
+def _advance(
+    states: NDArray[np.void], rows: NDArray[np.void], model: Recurrence | None, *, explain: bool
+) -> tuple[NDArray[np.void], Floats | None]:
+    """States `(n,)` after one row each, and the columns' contributions `(n, P)` if asked for."""
+    values = rows["value"]
+    states["static"] = np.where(np.isnan(rows["static"]), states["static"], rows["static"])
+    states["pregnant"] = np.where(rows["pregnant"] < 0, states["pregnant"], rows["pregnant"])
+    states["spo2_scale"] = np.where(rows["spo2_scale"] == 0, states["spo2_scale"], rows["spo2_scale"])
+    parts: Floats | None = None
+    if model is not None:
+        use = np.flatnonzero((rows["quality"] & SKIP_MODEL) == 0)
+        if len(use):
+            carried, at = states["value"][use], states["at"][use]
+            gap = np.where(at == NEVER, np.nan, (rows["ms"][use, None] - at) / _MS_PER_HOUR).astype(np.float32)
+            h, static = states["hidden"][use, : model.hidden], states["static"][use]
+            if explain:
+                stepped, some = model.explain(h, values[use], carried, gap, static)
+                parts = np.zeros((len(rows), COLUMN_COUNT), np.float32)
+                parts[use] = some
+            else:
+                stepped = model.step(h, values[use], carried, gap, static)
+            states["hidden"][use, : model.hidden] = stepped
+    known = ~np.isnan(values)
+    states["value"] = np.where(known, values, states["value"])
+    states["at"] = np.where(known, rows["ms"][:, None], states["at"])
+    states["flags_true"] = (states["flags_true"] & ~rows["flags_known"]) | rows["flags_true"]
+    states["flags_known"] |= rows["flags_known"]
+    states["ms"], states["id"] = rows["ms"], rows["id"]
+    return states, parts
+
+
+def _note_evidence(contexts: Contexts, index: NDArray[np.intp], parts: Floats | None) -> None:
+    """Keep the strongest contributions of the newest vitals event, for the outputs until the next one."""
+    if parts is None:
+        contexts["evidence_column"][index] = -1
+        return
+    top = np.argpartition(-np.abs(parts), EVIDENCE, axis=1)[:, :EVIDENCE]
+    strength = np.take_along_axis(parts, top, axis=1)
+    order = np.argsort(-np.abs(strength), axis=1, kind="stable")
+    strength = np.take_along_axis(strength, order, axis=1)
+    contexts["evidence"][index] = strength
+    contexts["evidence_column"][index] = np.where(strength == 0, -1, np.take_along_axis(top, order, axis=1))
+
+
+def _position(row: np.void) -> tuple[int, int]:
+    return int(row["ms"]), int(row["id"])

@@ -1,0 +1,56 @@
+"""Identifiers as keyed HMACs, and the names that results get.
+
+A patient id leaves the process in clear only inside the output topics' values and keys, where consumers need it. In
+Redis keys, logs and traces it is an HMAC with the operator's key, so that a dump of those names nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from functools import lru_cache
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "recommendations.wardstream")
+_ALERTS = uuid.uuid5(uuid.NAMESPACE_DNS, "alerts.wardstream")
+
+
+class Identity:
+    """Keyed pseudonyms.
+
+    Args:
+        key: The operator's secret, shared by all workers of one system.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+        self.patient = lru_cache(maxsize=65_536)(self._patient)
+
+    def _patient(self, patient_id: str) -> bytes:
+        """16 bytes that stand for a patient."""
+        return hmac.digest(self._key, b"patient\0" + patient_id.encode(), "sha256")[:16]
+
+    def content(self, kind: str, data: bytes) -> bytes:
+        """16 bytes that stand for the content of an image or a note."""
+        return hmac.digest(self._key, kind.encode() + b"\0" + hashlib.sha256(data).digest(), "sha256")[:16]
+
+
+def recommendation_id(topic: str, source: str, event_id: str, run: str) -> str:
+    """The id of the result of one event: UUIDv5 of source topic, source, event id and run.
+
+    Models are content, not identity: a repeat under newer models has the same id.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{topic}\x1f{source}\x1f{event_id}\x1f{run}"))
+
+
+def alert_id(dedupe_key: str, raising_event: str) -> bytes:
+    """16 bytes of the UUIDv5 of the dedupe key and the recommendation that raises."""
+    return uuid.uuid5(_ALERTS, dedupe_key + "\x1f" + raising_event).bytes
+
+
+def dedupe_key(patient: bytes, encounter_id: str | None, action_id: str) -> str:
+    """What makes two alerts the same: patient (an HMAC), encounter and action; never time, tier or policy."""
+    digest = hashlib.blake2b(
+        b"\x1f".join((patient, (encounter_id or "").encode(), action_id.encode())), digest_size=16
+    ).hexdigest()
+    return f"{action_id}:{digest}"

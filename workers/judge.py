@@ -1,0 +1,212 @@
+"""From folded contexts to clinical judgement, over the whole batch: scores, risks, ranked actions, alert.
+
+Everything is of the patient as of the newest event time, not of the single event. NEWS2 and the rule floor stand beside
+the models: without models (`models` None, a kill switch, a failed record) they are computed all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import probabilities
+from models.clinical.actions import Catalogue, Evaluation
+from models.clinical.ageing import age_out
+from models.clinical.news2 import News2, news2
+from models.clinical.qsofa import Qsofa, qsofa
+from models.clinical.shock_index import shock_index
+from models.clinical.truth import TRUE
+from models.clinical.variables import build_variables
+from models.recommend.ranker import Ranker, Ranking
+from workers.context import CONFLICT, FOREIGN, NEVER, SUSPECT, UNREADABLE, Contexts
+from workers.control import Control
+from workers.inference import Models
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+ADULT_YEARS: Final = 16.0  # NEWS2 applies from here on (RCP 2017)
+FRESH_H: Final = {"vitals": 4.0, "notes": 24.0, "imaging": 48.0}  # policy: older counts as stale, and is said to be
+_MS_PER_HOUR: Final = 3_600_000.0
+_BAND_INDEX: Final = {"low": 0, "medium": 1, "high": 2, None: -1}
+
+
+@dataclass(frozen=True, slots=True)
+class Risks:
+    """What the models say.
+
+    Attributes:
+        probability: `(n, 2)` of the vitals model's labels, NaN where it abstains.
+        fused: `(n,)` NaN where no modality is usable.
+        shares: `(n, 3)` of vitals, notes, imaging in the fused risk.
+        foreign: `(n,)` the vitals state is unlike what the model was made from.
+        bands: Per label, band names.
+        fused_bands: Band names.
+    """
+
+    probability: Floats
+    fused: Floats
+    shares: Floats
+    foreign: Bools
+    bands: list[list[str | None]]
+    fused_bands: list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The judgement of a batch of patients; parallel arrays."""
+
+    as_of: NDArray[np.int64]
+    values: Floats  # (n, P) carried forward, NaN where older than the column's maximum age
+    applicable: Bools
+    scale: NDArray[np.int8]
+    news2: News2
+    qsofa: Qsofa
+    shock_index: Floats
+    risks: Risks
+    evaluation: Evaluation
+    ranking: Ranking
+    present: Bools  # (n, 3) vitals, notes, imaging
+    age_h: Floats  # (n, 3) NaN where absent
+    since_ms: NDArray[np.int64]  # (n, 3) event time of the newest of each modality, `as_of` where absent
+    arrest: Bools = field(default_factory=lambda: np.zeros(0, bool))
+
+
+class Judge:
+    """The clinical part of a decision.
+
+    Args:
+        catalogue: Care actions with their rules.
+        ranker: Orders what the rules indicate.
+    """
+
+    def __init__(self, catalogue: Catalogue, ranker: Ranker) -> None:
+        self.catalogue = catalogue
+        self._ranker = ranker
+        self._arrest = catalogue.index["esc-cardiac-arrest-call"]
+        self._bits = np.uint64(1) << np.arange(len(catalogue.actions), dtype=np.uint64)
+
+    def assess(self, contexts: Contexts, models: Models | None, control: Control) -> Assessment:
+        """Judge each patient as of the newest event time; notes in the context what was indicated.
+
+        Args:
+            contexts: `(n,)`, already folded.
+            models: None leaves out every model.
+            control: What operators changed.
+        """
+        head, as_of = contexts["head"], contexts["as_of"]
+        values = age_out(np.ascontiguousarray(head["value"]), head["at"], as_of)
+        applicable = ~(head["static"][:, 0] < ADULT_YEARS) & (head["pregnant"] != 1)
+        scale = np.where(head["spo2_scale"] == 2, 2, 1).astype(np.int8)
+        scores = news2(values, scale, applicable)
+        sofa = qsofa(values, applicable)
+        shock = shock_index(values, head["at"], applicable)
+        present, age_h, since_ms = _modalities(contexts)
+        risks = _risks(contexts, present, age_h, None if control.kill_switch else models, control.models_off)
+        quality = np.where(contexts["rows"] > 0, _last_row(contexts)["quality"], 0)
+        known, true = _flags(contexts)
+        variables = build_variables(
+            values=values,
+            last_ms=head["at"],
+            as_of_ms=as_of,
+            flags_known=known,
+            flags_true=true,
+            news2=scores,
+            qsofa=sofa,
+            shock_index=shock,
+            spo2_scale=scale,
+            cxr_ms=_newest(contexts, "image")["ms"] * (contexts["images"] > 0),
+            p_pneumothorax=np.full(len(contexts), np.nan, np.float32),  # no shipped model looks for it
+            suspect=(quality & SUSPECT) != 0,
+            conflict=(quality & CONFLICT) != 0,
+            risk_band=np.array([_BAND_INDEX[band] for band in risks.fused_bands], np.int8),
+            abstained=np.isnan(risks.fused),
+        )
+        evaluation = self.catalogue.evaluate(variables)
+        history = (contexts["indicated"][:, None] & self._bits != 0).astype(np.float32)
+        ranking = self._ranker.rank(evaluation, risks.fused, history, values)
+        contexts["indicated"] = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
+        arrest = (evaluation.indicated[:, self._arrest] == TRUE) & (evaluation.blocked[:, self._arrest] != TRUE)
+        return Assessment(
+            as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, since_ms,
+            arrest,
+        )  # fmt: skip
+
+
+def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
+    """Which of vitals, notes, imaging a patient has, and their age in hours; unusable embeddings count as absent."""
+    note, image = _newest(contexts, "note"), _newest(contexts, "image")
+    unusable = FOREIGN | UNREADABLE
+    present = np.stack(
+        [
+            contexts["rows"] > 0,
+            (contexts["notes"] > 0) & (note["quality"] & unusable == 0),
+            (contexts["images"] > 0) & (image["quality"] & unusable == 0),
+        ],
+        axis=1,
+    )
+    since = np.stack([contexts["head"]["ms"], note["ms"], image["ms"]], axis=1)
+    since = np.where(present, since, contexts["as_of"][:, None])
+    age_h = ((contexts["as_of"][:, None] - since) / _MS_PER_HOUR).astype(np.float32)
+    return present, np.where(present, age_h, np.nan).astype(np.float32), since
+
+
+def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | None, off: frozenset[str]) -> Risks:
+    count = len(contexts)
+    if models is None:
+        nothing = np.full(count, np.nan, np.float32)
+        return Risks(
+            np.full((count, 2), np.nan, np.float32), nothing, np.zeros((count, 3), np.float32),
+            np.zeros(count, bool), [[None] * count, [None] * count], [None] * count,
+        )  # fmt: skip
+    state = contexts["head"]["hidden"][:, : models.vitals.hidden]
+    logits, novelty = models.vitals.logits(state)
+    ours = contexts["model"] == models.vitals.digest  # else the state is not this model's
+    foreign = present[:, 0] & ours & (novelty > 1)
+    usable = present[:, 0] & ours & ~foreign & ("vitals" not in off)
+    probability = np.where(usable[:, None], probabilities(logits), np.nan).astype(np.float32)
+    used = np.stack([usable, present[:, 1] & ("notes" not in off), present[:, 2] & ("imaging" not in off)], axis=1)
+    if "fusion" in off:
+        fused, shares = probability[:, 0], used * np.array([1, 0, 0], np.float32)
+    else:
+        fused, shares = models.fusion.fuse(
+            np.ascontiguousarray(logits[:, 0]),
+            _newest(contexts, "note")["embedding"].astype(np.float32),
+            _newest(contexts, "image")["embedding"].astype(np.float32),
+            used,
+            age_h,
+        )
+        # A note or an image alone says nothing about the next six hours: without vitals there is no fused risk.
+        fused = np.where(used[:, 0], fused, np.nan).astype(np.float32)
+    shares = np.where(np.isnan(fused)[:, None], 0, shares).astype(np.float32)
+    return Risks(probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused))
+
+
+def _newest(contexts: Contexts, field: str) -> NDArray[np.void]:
+    """The newest entry of each context; zeros where it has none."""
+    last = np.maximum(contexts[field + "s"].astype(np.intp) - 1, 0)
+    newest: NDArray[np.void] = contexts[field][np.arange(len(contexts)), last]
+    return newest
+
+
+def _last_row(contexts: Contexts) -> NDArray[np.void]:
+    last = np.maximum(contexts["rows"].astype(np.intp) - 1, 0)
+    row: NDArray[np.void] = contexts["window"][np.arange(len(contexts)), last]
+    return row
+
+
+def _flags(contexts: Contexts) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Flags known and true: those of vitals events, and what newer notes say."""
+    head = contexts["head"]
+    known, true = head["flags_known"].copy(), head["flags_true"].copy()
+    for k in range(contexts["note"].shape[1]):
+        note = contexts["note"][:, k]
+        newer = (contexts["notes"] > k) & ((note["ms"] >= head["ms"]) | (head["ms"] == NEVER))
+        states = np.where(newer, note["flags_known"], note["flags_known"] & ~known)
+        states = np.where(contexts["notes"] > k, states, 0).astype(np.uint32)
+        true = (true & ~states) | (note["flags_true"] & states)
+        known |= states
+    return known, true

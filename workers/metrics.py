@@ -1,0 +1,61 @@
+"""Prometheus metrics. Labels are topics, lanes, stages and reasons: never anything about a patient."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """All metrics of a worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        prefix = "wardstream_"
+        self.records = Counter(
+            prefix + "records", "Records ended, by outcome.", ("topic", "outcome"), registry=registry
+        )
+        self.batch = Histogram(
+            prefix + "batch_records", "Records of a micro-batch.", ("lane",), buckets=_SIZES, registry=registry
+        )
+        self.dispatch = Counter(
+            prefix + "dispatch", "Why a micro-batch was dispatched.", ("lane", "why"), registry=registry
+        )
+        self.latency = Histogram(
+            prefix + "latency_seconds", "From fetched to acknowledged.", ("topic",), buckets=_SECONDS, registry=registry
+        )
+        self.stage = Histogram(
+            prefix + "stage_seconds", "Time of a batch in a stage.", ("stage",), buckets=_SECONDS, registry=registry
+        )
+        self.context_reads = Counter(
+            prefix + "context_reads", "Contexts read, by outcome.", ("outcome",), registry=registry
+        )
+        self.context_writes = Counter(
+            prefix + "context_writes", "Contexts written, by outcome.", ("outcome",), registry=registry
+        )
+        self.embeddings = Counter(
+            prefix + "embedding_cache", "Encoder results in the cache.", ("kind", "outcome"), registry=registry
+        )
+        self.dead_letters = Counter(prefix + "dead_letters", "Dead letters, by reason.", ("reason",), registry=registry)
+        self.alerts = Counter(prefix + "alerts", "Alert changes published.", ("state", "tier"), registry=registry)
+        self.flags = Counter(prefix + "flags", "Reasons on published results.", ("reason",), registry=registry)
+        self.publish_retries = Counter(prefix + "publish_retries", "Publishing retried.", ("error",), registry=registry)
+        self.inflight = Gauge(prefix + "inflight_records", "Records a lane holds.", ("lane",), registry=registry)
+        self.degraded = Gauge(prefix + "degraded", "1 while the context store is away.", registry=registry)
+        self.unwritten = Gauge(prefix + "unwritten_contexts", "Contexts not yet in the store.", registry=registry)
+        self.ready = Gauge(prefix + "ready", "1 while this worker is ready.", registry=registry)
+        self.lag = Gauge(prefix + "lag_records", "Records not yet fetched.", ("topic", "partition"), registry=registry)
+        self.control_offset = Gauge(prefix + "control_offset", "Newest control record applied.", registry=registry)
+
+    def count_context(self, operation: str, outcome: str, number: int) -> None:
+        """Count contexts read or written."""
+        counter = self.context_reads if operation == "read" else self.context_writes
+        if number:
+            counter.labels(outcome).inc(number)
+
+    def count_embedding(self, kind: str, outcome: str, number: int) -> None:
+        """Count cached encoder results."""
+        if number:
+            self.embeddings.labels(kind, outcome).inc(number)

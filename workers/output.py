@@ -1,0 +1,406 @@
+"""The recommendation event as plain data, and its headers.
+
+Built by hand for speed: this is per-record Python on the hot path. Tests hold every body against the contract
+(`topics.recommendation`), property-based; nothing is validated again here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.clinical.actions import Catalogue
+from models.clinical.news2 import RISK_BANDS, SUB_SCORES, risk_band
+from models.clinical.truth import FALSE, TRUE, UNKNOWN
+from models.columns import COLUMNS
+from topics import headers as names
+from topics.reasons import Reason
+from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
+from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
+from workers.context import EVIDENCE, FOREIGN, NEVER, UNREADABLE, Contexts
+from workers.judge import FRESH_H, Assessment
+from workers.records import Record
+
+MODALITIES: Final = ("vitals", "notes", "imaging")
+_CONTRACT_NAME: Final = {"consciousness": "acvpu", "air_or_oxygen": "on_oxygen"}
+_SUBS: Final = tuple(_CONTRACT_NAME.get(name, name) for name in SUB_SCORES)
+_TIERS: Final = {Tier.NONE: None, Tier.INFO: "info", Tier.WARNING: "warning", Tier.CRITICAL: "critical"}
+_UUID_PARTS: Final = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+_TRUTH: Final = {TRUE: True, FALSE: False}
+_QUALITY: Final = ((FOREIGN, "out_of_distribution"), (UNREADABLE, "unreadable"))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOut:
+    """What goes out about the alert of one patient."""
+
+    state: AlertState
+    change: Change
+    reason: str
+    dedupe_key: str | None
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the decision adds to the judgement.
+
+    Attributes:
+        reasons: Flags; the list becomes the body's.
+        now_ms: When the body was built.
+        started_ms: When its batch began to be decided.
+    """
+
+    recommendation_id: str
+    run: str
+    status: str
+    reasons: list[Reason]
+    supersedes: list[str]
+    alert: AlertOut
+    now_ms: int
+    started_ms: int
+    control_offset: int | None
+
+
+def utc(ms: int) -> datetime:
+    """The instant of epoch milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+class ActionTexts:
+    """What an output says of each action of the catalogue whoever the patient is, built once and shared.
+
+    Attributes:
+        fixed: By action, the fields that never change.
+        cautions: By action, the cautions where contraindications are known, and where they are not.
+        withheld: By action, why it is withheld when a contraindication holds.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.fixed: Final = [
+            {
+                "action_id": action.id,
+                "text": action.text,
+                "category": action.category,
+                "urgency": action.urgency,
+                "role": action.role,
+                "codes": [{"system": c["system"], "code": c["code"], "display": c["display"]} for c in action.codes],
+            }
+            for action in catalogue.actions
+        ]
+        self.cautions: Final = [
+            (list(action.cautions_for(FALSE)), list(action.cautions_for(UNKNOWN))) for action in catalogue.actions
+        ]
+        self.withheld: Final = [
+            {"action_id": action.id, "reason": "contraindicated: " + "; ".join(action.contraindications)}
+            for action in catalogue.actions
+        ]
+
+
+class BodyBuilder:
+    """Bodies for one batch: takes the arrays apart once, so that a body costs dictionary building only.
+
+    Args:
+        texts: Of the catalogue's actions.
+        contexts: `(n,)` folded contexts.
+        found: Their assessment.
+        versions: Model versions by name, or None for models that took no part.
+        expires_ms: Lifetime of an alert after its event time.
+        labels: Name and horizon in hours of the vitals model's risks.
+    """
+
+    def __init__(
+        self, texts: ActionTexts, contexts: Contexts, found: Assessment, versions: dict[str, str | None],
+        expires_ms: int, labels: Sequence[tuple[str, float]],
+    ) -> None:  # fmt: skip
+        self._texts = texts
+        self._contexts = contexts
+        self._found = found
+        self._versions = versions
+        self._expires_ms = expires_ms
+        self._labels = labels
+        score = found.news2
+        self._news2 = list(
+            zip(
+                score.low.tolist(), score.high.tolist(), score.sub.tolist(), score.missing.tolist(),
+                score.single_three.tolist(), risk_band(score).tolist(), found.scale.tolist(), found.applicable.tolist(),
+                strict=True,
+            )
+        )  # fmt: skip
+        self._qsofa = list(
+            zip(found.qsofa.low.tolist(), found.qsofa.high.tolist(), found.qsofa.positive.tolist(), strict=True)
+        )
+        self._shock = _optional(found.shock_index)
+        self._probability = [_optional(found.risks.probability[:, k]) for k in range(2)]
+        self._fused = _optional(found.risks.fused)
+        self._shares = found.risks.shares.tolist()
+        self._order = found.ranking.order.tolist()
+        self._scores = found.ranking.score.tolist()
+        self._parts = found.ranking.parts.tolist()
+        self._unknown = (found.evaluation.blocked == UNKNOWN).tolist()
+        self._floor = found.ranking.floor.tolist()
+        self._withheld = (found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE)
+        self._any_withheld = self._withheld.any(axis=1).tolist()
+        self._evidence_column = contexts["evidence_column"].tolist()
+        self._evidence = contexts["evidence"].tolist()
+        self._value = contexts["head"]["value"]
+        self._at = contexts["head"]["at"]
+        self._present = found.present.tolist()
+        self._age_h = found.age_h.tolist()
+        self._since_ms = found.since_ms.tolist()
+
+    def body(self, i: int, record: Record, verdict: Verdict) -> dict[str, Any]:
+        """The recommendation for `record`, which is row `i` of the batch."""
+        event, source = record.event, record.source
+        return {
+            "schema_version": RECOMMENDATION_SCHEMA_VERSION,
+            "recommendation_id": verdict.recommendation_id,
+            "patient_id": event.patient_id,
+            "encounter_id": event.encounter_id,
+            "unit": event.unit,
+            "run": verdict.run,
+            "caused_by": {
+                "event_id": event.event_id,
+                "topic": source.full_topic,
+                "partition": source.partition,
+                "offset": source.offset,
+                "event_time": event.event_time,
+                "source": event.source,
+            },
+            "status": verdict.status,
+            "reasons": verdict.reasons,
+            "supersedes": verdict.supersedes,
+            "risks": self._risks(i),
+            "clinical_scores": self._clinical(i),
+            "recommendations": self._recommendations(i),
+            "withheld": self._withheld_actions(i) if self._any_withheld[i] else [],
+            "alert": self._alert(verdict.alert, verdict.now_ms),
+            "explanation": self._explanation(i, record),
+            "inputs": self._inputs(i, record),
+            "timing": {
+                "received_at": utc(source.received_ms),
+                "published_at": utc(verdict.now_ms),
+                "queue_ms": max(0, verdict.started_ms - source.received_ms),
+                "process_ms": max(0, verdict.now_ms - verdict.started_ms),
+            },
+            "models": self._versions,
+            "control_offset": verdict.control_offset,
+        }
+
+    def _risks(self, i: int) -> list[dict[str, Any]]:
+        risks = self._found.risks
+        made = [
+            {
+                "name": name,
+                "probability": self._probability[k][i],
+                "horizon_h": horizon,
+                "band": risks.bands[k][i],
+                "model": self._versions["vitals"] or "off",
+            }
+            for k, (name, horizon) in enumerate(self._labels)
+        ]
+        made.append(
+            {
+                "name": "deterioration",
+                "probability": self._fused[i],
+                "horizon_h": self._labels[0][1],
+                "band": risks.fused_bands[i],
+                "model": self._versions["fusion"] or "off",
+            }
+        )
+        return made
+
+    def _clinical(self, i: int) -> dict[str, Any]:
+        low, high, sub, missing, three, band, scale, applicable = self._news2[i]
+        qsofa_low, qsofa_high, positive = self._qsofa[i]
+        return {
+            "news2": {
+                "total": low if applicable and low == high else None,
+                "low": low,
+                "high": high,
+                "sub": {name: None if points < 0 else points for name, points in zip(_SUBS, sub, strict=True)},
+                "missing": [name for name, absent in zip(_SUBS, missing, strict=True) if absent],
+                "any_single_3": _TRUTH.get(three),
+                "risk": RISK_BANDS[band] if applicable else None,
+                "spo2_scale": scale,
+                "applicable": applicable,
+            },
+            "qsofa": {
+                "total": qsofa_low if qsofa_low == qsofa_high else None,
+                "low": qsofa_low,
+                "high": qsofa_high,
+                "positive": _TRUTH.get(positive),
+            },
+            "shock_index": {"value": self._shock[i]},
+        }
+
+    def _recommendations(self, i: int) -> list[dict[str, Any]]:
+        texts, unknown, floor = self._texts, self._unknown[i], self._floor[i]
+        return [
+            {
+                **texts.fixed[index],
+                "rank": rank,
+                "score": score,
+                "contributions": {"rule": rule, "content": content, "collaborative": others, "risk": risk},
+                "cautions": texts.cautions[index][unknown[index]],
+                "floor": required,
+            }
+            for rank, (index, score, (rule, content, others, risk), required) in enumerate(
+                zip(self._order[i], self._scores[i], self._parts[i], floor, strict=True), start=1
+            )
+            if index >= 0
+        ]
+
+    def _withheld_actions(self, i: int) -> list[dict[str, str]]:
+        return [self._texts.withheld[k] for k in np.flatnonzero(self._withheld[i])]
+
+    def _alert(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:
+        state, change = alert.state, alert.change
+        if change == "none":
+            return _NO_ALERT | {"reason": alert.reason}
+        expires_ms = state.told_ms + self._expires_ms
+        return {
+            "alert_id": _uuid_text(state.alert_id),
+            "state": "suppress" if alert.muted and change in ("raise", "update") else change,
+            "tier": _TIERS[state.tier],
+            "action_id": self._texts.fixed[state.action]["action_id"],
+            "dedupe_key": alert.dedupe_key,
+            "reason": "muted" if alert.muted else alert.reason,
+            "raised_at": utc(state.raised_ms),
+            "ack_by": utc(state.told_ms + ACK_MINUTES[state.tier] * 60_000) if state.tier in ACK_MINUTES else None,
+            "expires_at": utc(expires_ms),
+            "stale": now_ms > expires_ms,
+            "revision": state.revision,
+        }
+
+    def _explanation(self, i: int, record: Record) -> dict[str, Any]:
+        vitals, notes, imaging = self._shares[i]
+        encoded = record.encoded
+        heat = None if encoded is None else encoded.heat_map
+        return {
+            "modality_shares": {"vitals": vitals, "notes": notes, "imaging": imaging},
+            "vitals": self._contributions(i),
+            "note_spans": []
+            if encoded is None
+            else [
+                {"start": start, "end": end, "weight": weight, "source_event": record.event.event_id}
+                for start, end, weight in encoded.spans
+            ],
+            "heat_map": None
+            if heat is None
+            else {
+                "rows": heat.shape[0],
+                "columns": heat.shape[1],
+                "values": [round(value, 4) for value in heat.ravel().tolist()],
+            },
+        }
+
+    def _contributions(self, i: int) -> list[dict[str, Any]]:
+        made = []
+        for k in range(EVIDENCE):
+            column = self._evidence_column[i][k]
+            if column < 0:
+                break
+            value, at = float(self._value[i, column]), int(self._at[i, column])
+            if math.isnan(value):  # the row that measured it was retracted
+                continue
+            made.append(
+                {
+                    "parameter": COLUMNS[column].name,
+                    "value": round(value, 4),
+                    "unit": COLUMNS[column].unit,
+                    "measured_at": None if at == NEVER else utc(at),
+                    "contribution": self._evidence[i][k],
+                }
+            )
+        return made
+
+    def _inputs(self, i: int, record: Record) -> list[dict[str, Any]]:
+        made = []
+        for k, modality in enumerate(MODALITIES):
+            present, age_h = self._present[i][k], self._age_h[i][k]
+            own = record.source.topic == _TOPIC[modality]
+            freshness = "absent" if not present else ("fresh" if age_h <= FRESH_H[modality] else "stale")
+            made.append(
+                {
+                    "modality": modality,
+                    "event_id": record.event.event_id if own else None,
+                    "event_time": utc(self._since_ms[i][k]) if present else None,
+                    "age_s": age_h * 3600 if present else None,
+                    "freshness": freshness,
+                    "quality": _quality(record) if own else [],
+                }
+            )
+        return made
+
+
+_TOPIC: Final = {"vitals": "patient.vitals", "notes": "patient.notes", "imaging": "patient.imaging"}
+_NO_ALERT: Final[dict[str, Any]] = {
+    "alert_id": None, "state": "none", "tier": None, "action_id": None, "dedupe_key": None, "reason": None,
+    "raised_at": None, "ack_by": None, "expires_at": None, "stale": False, "revision": 0,
+}  # fmt: skip
+
+
+def outgoing_headers(body: dict[str, Any], topic: str, subject: str, trace: bytes | None) -> list[tuple[str, bytes]]:
+    """CloudEvents (binary mode), trace context, and what lets an alerting consumer skip without parsing.
+
+    Args:
+        body: The recommendation.
+        topic: Full name of the topic that it goes to.
+        subject: HMAC that stands for the patient.
+        trace: The incoming record's `traceparent`, if any.
+    """
+    alert = body["alert"]
+    made = [
+        (names.CONTENT_TYPE, b"application/json"),
+        (names.CE_SPECVERSION, b"1.0"),
+        (names.CE_ID, body["recommendation_id"].encode()),
+        (names.CE_TYPE, _CE_TYPE),
+        (names.CE_SOURCE, topic.encode()),
+        (names.CE_SUBJECT, subject.encode()),
+        (names.CE_TIME, body["caused_by"]["event_time"].isoformat().encode()),
+        (names.STATUS, body["status"].encode()),
+        (names.ALERT_STATE, alert["state"].encode()),
+        (names.ALERT_TIER, (alert["tier"] or "none").encode()),
+    ]
+    if trace is not None and _TRACEPARENT.fullmatch(trace):  # anything else might name somebody
+        made.append((names.TRACEPARENT, trace))
+    return made
+
+
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context
+_CE_TYPE: Final = (names.TYPE_PREFIX + "recommendation").encode()
+
+
+def shed(body: dict[str, Any]) -> bool:
+    """Drop the next dispensable part of a body: the heat map, then the note spans. False when neither is left."""
+    explanation = body["explanation"]
+    for part, empty in (("heat_map", None), ("note_spans", [])):
+        if explanation[part]:
+            explanation[part] = empty
+            if Reason.OUTPUT_TRIMMED not in body["reasons"]:
+                body["reasons"].append(Reason.OUTPUT_TRIMMED)
+            return True
+    return False
+
+
+def _optional(values: NDArray[np.float32]) -> list[float | None]:
+    """NaN as None."""
+    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN differs from itself
+
+
+def _quality(record: Record) -> list[str]:
+    bits = 0 if record.encoded is None else record.encoded.quality
+    return [text for bit, text in _QUALITY if bits & bit]
+
+
+def _uuid_text(raw: bytes) -> str:
+    text = raw.hex()
+    return "-".join(text[a:b] for a, b in _UUID_PARTS)

@@ -1,0 +1,86 @@
+"""What a worker and `wardstream offline` share: models, judge, decider, encoders, built from settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from models.bundle import Bundle, load_bundle
+from models.clinical.actions import Catalogue
+from models.columns import COLUMNS
+from models.recommend.ranker import Ranker
+from topics.catalogue import IMAGING, NOTES, RECOMMENDATIONS, full_name
+from workers.breaker import Breaker
+from workers.decide import Decider
+from workers.encoders import Encoder, ImageEncoder, NoteEncoder
+from workers.identity import Identity
+from workers.images.pool import DecodePool
+from workers.images.source import ImageSource
+from workers.inference import Models, choose_device
+from workers.judge import Judge
+from workers.settings import Settings
+from workers.stores import ContextStore
+from workers.threads import Threads
+
+
+@dataclass(slots=True)
+class Parts:
+    """The computing parts of one process."""
+
+    decider: Decider
+    models: Models
+    identity: Identity
+    threads: Threads
+    encoders: dict[str, Encoder]
+    pool: DecodePool
+    source: ImageSource
+
+    async def close(self) -> None:
+        """End threads and processes."""
+        self.threads.close()
+        await self.source.close()
+        await self.pool.close()
+
+
+def build_parts(
+    settings: Settings, store: ContextStore, count: Callable[[str, str, int], None], bundle: Bundle | None = None
+) -> Parts:
+    """Load the models and put the parts together.
+
+    Args:
+        settings: Device, folders, limits.
+        store: For cached embeddings.
+        count: Told cache hits and misses.
+        bundle: Models to use instead of the configured ones.
+
+    Raises:
+        WeightsError: A model cannot be loaded.
+        ValueError: The image allow-list is not well formed.
+    """
+    torch.set_num_threads(settings.torch_threads)
+    device = choose_device(settings.device)
+    models = Models.of(bundle or load_bundle(settings.models_dir, device), device)
+    catalogue = Catalogue.load()
+    decider = Decider(
+        Judge(catalogue, Ranker.unfitted(catalogue, len(COLUMNS))),
+        models,
+        run=settings.run,
+        output_topic=full_name(settings.topic_prefix, RECOMMENDATIONS),
+        expires_ms=int(settings.expires_after_h * 3_600_000),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+    )
+    identity = Identity(settings.identity_key.get_secret_value())
+    threads = Threads("decide", "notes", "imaging")
+    source = ImageSource(settings)
+    pool = DecodePool(
+        settings.image_processes, timeout_s=settings.image_timeout_s, max_pixels=settings.image_max_pixels
+    )
+    encoders: dict[str, Encoder] = {}
+    if "notes" in settings.only:
+        encoders[NOTES] = NoteEncoder(models, threads, store, identity, count)
+    if "imaging" in settings.only:
+        encoders[IMAGING] = ImageEncoder(models, threads, store, identity, count, source, pool, Breaker())
+    return Parts(decider, models, identity, threads, encoders, pool, source)

@@ -1,0 +1,378 @@
+"""The way of a record, from Kafka to Kafka. Read it from top to bottom.
+
+    fetched -> decode + validate -> lane -> micro-batch -> (notes, images: encode) -> context read, one round trip
+       -> fold into the patient's context -> fuse -> clinical scores -> rank -> alert policy
+       -> publish, wait for the broker's acknowledgement -> context written (compare and set) -> ledger marks done
+
+Two stages of micro-batches. `encode` runs notes and images through their networks, each modality in its own thread: it
+needs no context, so a slow film holds up nothing else, not even its own patient's vitals. `decide` has one batch at a
+time for any patient, computes in a thread of its own, and overlaps publishing with the next batch's computation.
+
+The order publish, write, done is what keeps the promises: a crash before the write recomputes the same output from the
+same state; after the write the record is recognised as a duplicate; an offset moves only once both have happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import structlog
+
+from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.codec import Decoded, Rejected, decode
+from topics.events import Event
+from topics.imaging import ImagingEvent
+from topics.notes import NoteEvent
+from topics.reasons import Reason
+from topics.vitals import VitalsEvent
+from workers.batcher import Batch, LaneSettings, MicroBatcher
+from workers.context import digest64
+from workers.control import ControlBoard
+from workers.decide import Decider, Work
+from workers.encoders import Encoder
+from workers.identity import Identity
+from workers.metrics import Metrics
+from workers.outbox import Outlet
+from workers.patients import Change, Patients
+from workers.records import Duplicate, Publish, Record, Refused, Source
+from workers.settings import Settings
+from workers.slow_start import Care
+from workers.threads import Threads
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+KINDS: Final[dict[str, type[Event]]] = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent}
+ENCODE_DEPTH: Final = 2  # one batch of a modality in its network, the next being fetched and decoded
+DECIDE_DEPTH: Final = 3  # one reading, one computing, one publishing
+_FINISH_SHARE: Final = 0.3  # of the drain bound for queued records; the rest for batches under way
+_ALONE: Final = 1e9  # the cost of a record that must not share its batch
+
+
+class Pipeline:
+    """Everything that happens to records; consumption hands them in, the ledger hears when they end.
+
+    Args:
+        settings: Batching bounds.
+        encoders: By topic.
+        decider: Decides a batch.
+        patients: Contexts.
+        outbox: Publishes results and dead letters.
+        board: Control settings.
+        threads: Where models run.
+    """
+
+    def __init__(
+        self, settings: Settings, encoders: dict[str, Encoder], decider: Decider, patients: Patients, outbox: Outlet,
+        board: ControlBoard, threads: Threads, identity: Identity, metrics: Metrics,
+    ) -> None:  # fmt: skip
+        self._encoders = encoders
+        self._decider = decider
+        self._patients = patients
+        self._outbox = outbox
+        self._board = board
+        self._threads = threads
+        self._identity = identity
+        self._metrics = metrics
+        self._encode = {  # one stage a modality: while images wait for their source, notes go on
+            lane.name: Stage(MicroBatcher([lane], exclusive=False), ENCODE_DEPTH, metrics)
+            for lane in _encode_lanes(settings)
+            if lane.name in encoders
+        }
+        self._decide = Stage(MicroBatcher(_decide_lanes(settings)), DECIDE_DEPTH, metrics)
+        self._refusing: set[asyncio.Task[None]] = set()
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def room(self, topic: str) -> bool:
+        """Whether the topic's lanes take more records."""
+        return all(stage.batcher.room(topic) for stage in (self._encode.get(topic), self._decide) if stage is not None)
+
+    async def accept(self, sources: Sequence[Source]) -> None:
+        """Decode, validate and queue records of one partition, in order."""
+        records, refused = self.read(sources)
+        for record in records:
+            self._encode.get(record.source.topic, self._decide).add(record)
+        if refused:
+            task = asyncio.create_task(self._refuse(refused))
+            self._refusing.add(task)
+            task.add_done_callback(self._refusing.discard)
+            if len(self._refusing) > 8:  # a topic full of poison must not outrun the dead letters
+                await asyncio.wait(self._refusing, return_when=asyncio.FIRST_COMPLETED)
+
+    def read(self, sources: Sequence[Source]) -> tuple[list[Record], list[Refused]]:
+        """Decode and validate; a bad record costs its neighbours nothing."""
+        records: list[Record] = []
+        refused: list[Refused] = []
+        topic = sources[0].topic
+        readable = [source for source in sources if source.care < Care.UNDECODED]
+        answers = decode(KINDS[topic], [(s.key, s.value) for s in readable], now_ms=_now_ms())
+        for source, answer in zip(readable, answers, strict=True):
+            if isinstance(answer, Rejected):
+                refused.append(Refused(source, answer.reason, answer.detail))
+            else:
+                records.append(self._record(source, answer))
+        refused += [
+            Refused(source, Reason.DECODE_CRASH, "reading it ended the process repeatedly")
+            for source in sources
+            if source.care >= Care.UNDECODED
+        ]
+        return records, refused
+
+    def _record(self, source: Source, decoded: Decoded[Event]) -> Record:
+        event = decoded.event
+        assert source.value is not None
+        scope, sender = source.topic.encode(), event.source.encode()
+        replaced = event.replaces
+        return Record(
+            source,
+            event,
+            decoded.event_ms,
+            self._identity.patient(event.patient_id),
+            digest64(scope, sender, event.event_id.encode()),
+            digest64(source.value),
+            0 if replaced is None else digest64(scope, sender, replaced.encode()),
+        )
+
+    # -- the two stages -----------------------------------------------------------------------------------------------
+
+    async def encode(self, batch: Batch[Record]) -> None:
+        """Notes or images through their network; then on to be decided, in the order in which they came."""
+        stage = self._encode[batch.lane]
+        before, after = stage.turn, asyncio.Event()
+        stage.turn = after
+        await self.encode_records(batch.lane, batch.items)
+        await before.wait()  # a batch that the cache answers must not overtake the one in the network
+        for record in batch.items:
+            if not record.source.ledger.revoked:
+                self._decide.add(record)
+        after.set()
+
+    async def encode_records(self, topic: str, records: Sequence[Record]) -> None:
+        """Give each record what its network makes of it."""
+        await self._encoders[topic].encode(records, self._board.snapshot(_now_ms()))
+
+    async def decide(self, batch: Batch[Record]) -> None:
+        """One batch from context to done."""
+        records = batch.items
+        patients = list(dict.fromkeys(record.patient for record in records))
+        slot = {patient: i for i, patient in enumerate(patients)}
+        slots = np.array([slot[record.patient] for record in records], np.intp)
+        with self._timed("context_read"):
+            contexts, degraded = await self._patients.read(patients)
+        control = self._board.snapshot(_now_ms())
+        work = Work(records, slots, contexts, degraded)
+        with self._timed("decide"):
+            decisions = await self._threads.run("decide", lambda: self._decider.decide(work, control))
+        published = [decision for decision in decisions if isinstance(decision, Publish)]
+        refused = [decision for decision in decisions if isinstance(decision, Refused)]
+        with self._timed("publish"):
+            refused += await self._outbox.publish(published)
+            await self._outbox.bury(refused)
+        self._observe(published)
+        self.settle_now(decision.record.source for decision in decisions if isinstance(decision, Duplicate))
+        self._count(records, published, refused)
+        changes = _changes(patients, published)
+        written = [slot[change.patient] for change in changes]
+        with self._timed("context_write"):
+            await self._patients.write(contexts[written], changes, time.monotonic())
+        kept = {id(publish.record.source) for publish in published}
+        self.settle_now(each.source for each in refused if id(each.source) not in kept)
+
+    def settle_now(self, sources: Iterable[Source]) -> None:
+        """The records have ended: the ledger may let their offsets pass."""
+        for source in sources:
+            if not source.ledger.revoked:
+                source.ledger.done(source.offset)
+
+    async def _refuse(self, refused: list[Refused]) -> None:
+        await self._outbox.bury(refused)
+        self._count((), (), refused)
+        self.settle_now(each.source for each in refused)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve both stages and write back late contexts, until cancelled or one of them fails for good."""
+        async with asyncio.TaskGroup() as group:
+            for stage in self._encode.values():
+                group.create_task(stage.serve(self.encode))
+            group.create_task(self._decide.serve(self.decide))
+            group.create_task(self._write_back())
+
+    async def _write_back(self) -> None:
+        while True:
+            await asyncio.sleep(0.25)
+            self._metrics.degraded.set(self._patients.degraded)
+            self._metrics.unwritten.set(self._patients.unwritten)
+            if self._patients.unwritten:
+                claimed = await self._patients.flush(self._decide.batcher.claim, time.monotonic())
+                self._decide.batcher.unclaim(claimed)
+                self._decide.wake()
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Finish what is queued if that is soon done, forget the rest, and wait for what has started.
+
+        Finishing leaves no gap: a dead letter beyond a forgotten record would be sent again by the next owner.
+
+        Returns:
+            True when nothing is under way any more.
+        """
+        stages = (*self._encode.values(), self._decide)
+        finish_by = time.monotonic() + timeout_s * _FINISH_SHARE
+        try:
+            async with asyncio.timeout(timeout_s):
+                while any(stage.busy for stage in stages) or self._refusing:
+                    if time.monotonic() > finish_by:
+                        for stage in stages:
+                            stage.batcher.drop()
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            return False
+        self._patients.forget_waiting()
+        return True
+
+    # -- metrics ------------------------------------------------------------------------------------------------------
+
+    def _timed(self, stage: str) -> Any:
+        return self._metrics.stage.labels(stage).time()
+
+    def _observe(self, published: Sequence[Publish]) -> None:
+        now = time.monotonic()
+        for publish in published:
+            self._metrics.latency.labels(publish.record.source.topic).observe(now - publish.record.source.received)
+
+    def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
+        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for publish in published:
+            counts[publish.record.source.topic, publish.status] += 1
+            if publish.alert_state not in ("none", "suppress"):
+                self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
+        for each in refused:
+            counts[each.source.topic, "dead_letter"] += 1
+            self._metrics.dead_letters.labels(each.reason).inc()
+            log.info("dead_letter", reason=each.reason, topic=each.source.topic, partition=each.source.partition,
+                     offset=each.source.offset)  # fmt: skip
+        if records:
+            duplicates = len(records) - len(published) - sum(r.source.topic == records[0].source.topic for r in refused)
+            if duplicates > 0:
+                counts[records[0].source.topic, "duplicate"] += duplicates
+        for (topic, outcome), number in counts.items():
+            self._metrics.records.labels(topic, outcome).inc(number)
+
+
+class Stage:
+    """A micro-batcher and the batches that are under way.
+
+    Args:
+        batcher: Lanes.
+        depth: Batches under way at most.
+    """
+
+    def __init__(self, batcher: MicroBatcher[Record], depth: int, metrics: Metrics) -> None:
+        self.batcher = batcher
+        self.running = 0
+        self.turn = asyncio.Event()  # set when the last batch begun has handed on its records
+        self.turn.set()
+        self._depth = depth
+        self._metrics = metrics
+        self._awake = asyncio.Event()
+
+    def add(self, record: Record) -> None:
+        """Queue a record in its topic's lane."""
+        size = len(record.source.value or b"")
+        cost = _ALONE if record.source.care >= Care.ALONE else 1.0
+        lane, now = record.source.topic, time.monotonic()
+        self.batcher.add(lane, record, record.patient, now, cost=cost, size=size)
+        self._awake.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is queued or under way."""
+        return self.running > 0 or self.batcher.waiting
+
+    def wake(self) -> None:
+        """Look again whether a batch can start."""
+        self._awake.set()
+
+    async def serve(self, handle: Callable[[Batch[Record]], Coroutine[Any, Any, None]]) -> None:
+        """Start batches as the batcher says, until cancelled; a batch that fails for good ends the stage."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                now = time.monotonic()
+                free = self.running < self._depth
+                batch = self.batcher.take(now, running=self.running) if free else None
+                if batch is not None:
+                    self.running += 1
+                    group.create_task(self._handle(batch, handle))
+                    continue
+                deadline = self.batcher.deadline() if free else None
+                await self._sleep(None if deadline is None else max(0.0005, deadline - now))
+
+    async def _handle(self, batch: Batch[Record], handle: Callable[[Batch[Record]], Awaitable[None]]) -> None:
+        started = time.monotonic()
+        self._metrics.batch.labels(batch.lane).observe(len(batch.items))
+        self._metrics.dispatch.labels(batch.lane, batch.why).inc()
+        try:
+            await handle(batch)
+        finally:
+            self.running -= 1
+            self.batcher.release(batch)
+            self.batcher.observe(batch, time.monotonic() - started)
+            self._metrics.inflight.labels(batch.lane).set(self.batcher.held(batch.lane))
+            self._awake.set()
+
+    async def _sleep(self, timeout_s: float | None) -> None:
+        self._awake.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
+
+
+def _changes(patients: Sequence[bytes], published: Sequence[Publish]) -> list[Change]:
+    """Per patient of the batch, what was published for them, in order."""
+    mine: dict[bytes, list[Record]] = {}
+    for publish in published:
+        mine.setdefault(publish.record.patient, []).append(publish.record)
+    return [
+        Change(patient, mine[patient], [record.source for record in mine[patient]])
+        for patient in patients
+        if patient in mine
+    ]
+
+
+def _decide_lanes(settings: Settings) -> list[LaneSettings]:
+    """Vitals before notes before images; encoded records are small, so their batches may be as large."""
+    slack_s = settings.slack_vitals_ms / 1000
+    return [
+        LaneSettings(
+            topic, priority, settings.batch_max_records, slack_s, max_cost=settings.batch_max_records,
+            capacity=settings.inflight_max_records, capacity_bytes=settings.inflight_max_bytes,
+        )
+        for priority, topic in enumerate((VITALS, NOTES, IMAGING))
+    ]  # fmt: skip
+
+
+def _encode_lanes(settings: Settings) -> list[LaneSettings]:
+    bounds = (
+        (NOTES, settings.batch_max_notes, settings.slack_notes_ms),
+        (IMAGING, settings.batch_max_images, settings.slack_images_ms),
+    )
+    return [
+        LaneSettings(
+            topic, priority, most, slack_ms / 1000, max_cost=most,
+            capacity=max(4 * most, settings.inflight_max_records // 8), capacity_bytes=settings.inflight_max_bytes,
+        )
+        for priority, (topic, most, slack_ms) in enumerate(bounds)
+    ]  # fmt: skip
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,185 @@
+"""Publishing results and dead letters: one unresolved publish an output partition, acknowledged or retried.
+
+A result goes to the output partition with its input's number (modulo the output topic's count), so a patient's results
+stay in order and lie beside the inputs. The next publish to a partition waits for the one before, also while that one
+is retried: a retry never overtakes. A broker that is away or short of replicas is waited for; a record that it finds
+too large is sent leaner, and at last refused; anything else that cannot be retried ends the process unacknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
+    RecordListTooLargeError,
+    RequestTimedOutError,
+)
+
+log = structlog.get_logger(__name__)
+
+_WAITABLE = (NotEnoughReplicasError, NotEnoughReplicasAfterAppendError, RequestTimedOutError, KafkaTimeoutError)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_LONGEST_PAUSE_S = 2.0
+
+
+class Outgoing(Protocol):
+    """What is published: key, value, headers, and how to make it smaller."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Record key."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Record value."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Record headers."""
+        ...
+
+    def shed(self) -> bool:
+        """Drop the next dispensable part of the value; False when nothing is left to drop."""
+        ...
+
+
+T = TypeVar("T", bound=Outgoing)
+
+
+class TooLargeError(Exception):
+    """One record, at `index` of those to send, is larger than any batch may be."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__("record too large for the output topic")
+        self.index = index
+
+
+class Publisher:
+    """An AIOKafkaProducer with the order and the patience described above.
+
+    Args:
+        make_producer: Builds a producer; called again when one breaks for good.
+        on_retry: Told the error's name at each retry.
+    """
+
+    def __init__(self, make_producer: Callable[[], AIOKafkaProducer], on_retry: Callable[[str], None]) -> None:
+        self._make_producer = make_producer
+        self._on_retry = on_retry
+        self._producer: AIOKafkaProducer | None = None
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._failing = False
+
+    async def start(self) -> None:
+        """Connect."""
+        self._producer = self._make_producer()
+        await self._producer.start()
+
+    @property
+    def working(self) -> bool:
+        """Whether it is connected and its last attempt succeeded."""
+        return self._producer is not None and not self._failing
+
+    async def stop(self) -> None:
+        """Disconnect; what is unacknowledged stays so."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions the topic has."""
+        assert self._producer is not None
+        return len(await self._producer.partitions_for(topic))
+
+    async def publish(self, topic: str, partition: int, items: Sequence[T]) -> list[T]:
+        """Publish in order and wait for the broker's acknowledgement of every item.
+
+        Returns:
+            The items that are too large even when lean; all others are acknowledged.
+
+        Raises:
+            KafkaError: The broker refuses for a reason that waiting does not mend.
+        """
+        async with self._turns[topic, partition]:
+            count = max(1, await self.partitions(topic))
+            refused: list[T] = []
+            remaining = list(items)
+            pause = 0.1
+            while remaining:
+                try:
+                    await self._send(topic, partition % count, remaining)
+                    break
+                except TooLargeError as error:
+                    item = remaining[error.index]
+                    if not item.shed():
+                        refused.append(item)
+                        del remaining[error.index]
+                except _TOO_LARGE:
+                    refused += await self._one_by_one(topic, partition % count, remaining)
+                    break
+                except (KafkaError, OSError) as error:
+                    await self._wait_or_raise(error, pause)
+                    pause = min(_LONGEST_PAUSE_S, pause * 2)
+            return refused
+
+    async def _one_by_one(self, topic: str, partition: int, items: Sequence[T]) -> list[T]:
+        """The broker found a batch too large: find out which records really are."""
+        refused = []
+        for item in items:
+            pause = 0.1
+            while True:
+                try:
+                    await self._send(topic, partition, [item])
+                    break
+                except (TooLargeError, *_TOO_LARGE):
+                    if not item.shed():
+                        refused.append(item)
+                        break
+                except (KafkaError, OSError) as error:
+                    await self._wait_or_raise(error, pause)
+                    pause = min(_LONGEST_PAUSE_S, pause * 2)
+        return refused
+
+    async def _send(self, topic: str, partition: int, items: Sequence[Outgoing]) -> None:
+        """One attempt at all items; every outcome is awaited before it returns or raises."""
+        producer = self._producer
+        assert producer is not None
+        batches = [producer.create_batch()]
+        for index, item in enumerate(
+            items
+        ):  # all are packed before any is sent: a too large one stops the attempt before it starts
+            if not _append(batches[-1], item):
+                if batches[-1].record_count():
+                    batches.append(producer.create_batch())
+                if batches[-1].record_count() or not _append(batches[-1], item):
+                    raise TooLargeError(index)
+        futures = [await producer.send_batch(batch, topic, partition=partition) for batch in batches]
+        for outcome in await asyncio.gather(*futures, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        self._failing = False
+
+    async def _wait_or_raise(self, error: Exception, pause: float) -> None:
+        """Pause before a retry; raise what no retry mends."""
+        self._failing = True
+        self._on_retry(type(error).__name__)
+        retriable = isinstance(error, (*_WAITABLE, OSError)) or getattr(error, "retriable", False)
+        log.warning("publish_failed", error=type(error).__name__, retry=retriable)
+        if not retriable:
+            raise error
+        await asyncio.sleep(pause)
+
+
+def _append(batch: Any, item: Outgoing) -> bool:
+    """Whether the item still fits into the batch."""
+    return batch.append(key=item.key, value=item.value, headers=list(item.headers), timestamp=None) is not None

@@ -1,0 +1,35 @@
+"""Warm-up: every model runs once before the worker is ready, so that no patient's first record pays for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import structlog
+
+from models.columns import COLUMNS
+from topics.catalogue import IMAGING
+from workers.parts import Parts
+from workers.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def warm_up(parts: Parts, settings: Settings) -> None:
+    """Run each model at its smallest and largest batch."""
+    vitals = parts.models.vitals
+
+    def step(count: int) -> None:
+        columns = np.full((count, len(COLUMNS)), 80.0, np.float32)
+        hidden = np.zeros((count, vitals.hidden), np.float32)
+        static = np.full((count, 2), np.nan, np.float32)
+        vitals.step(hidden, columns, columns, columns, static)
+        vitals.explain(hidden, columns, columns, columns, static)
+
+    for count in {1, settings.batch_max_records}:
+        await parts.threads.run("decide", lambda n=count: step(n))  # type: ignore[misc]
+    if "notes" in settings.only:
+        await parts.threads.run("notes", lambda: parts.models.notes.encode(["warm up"]))
+    if IMAGING in parts.encoders:
+        await parts.pool.start()
+        blank = np.zeros((1, 1, 224, 224), np.float32)
+        await parts.threads.run("imaging", lambda: parts.models.imaging.encode(blank))
+    log.info("warmed_up")
