@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from contextlib import suppress
+from typing import Self
 
 import pytest
 import structlog
@@ -66,7 +67,7 @@ class Worker:
         self.parts = build_parts(settings, self.store, self.metrics.count_embedding)
         self.publisher = Publisher(lambda: self.producer, lambda _: None)
         self.patients = Patients(
-            self.store, self._refold, lambda sources: self.pipeline.settle_now(sources), wait_s=60.0, most=100,
+            self.store, self._refold, self.pipeline.settle_now, wait_s=60.0, most=100,
             count=self.metrics.count_context,
         )  # fmt: skip
         self.pipeline = Pipeline(
@@ -79,7 +80,7 @@ class Worker:
     async def _refold(self, context, records) -> None:
         self.parts.decider.refold(context, records)
 
-    async def __aenter__(self) -> Worker:
+    async def __aenter__(self) -> Self:
         await self.publisher.start()
         self._task = asyncio.create_task(self.pipeline.run())
         return self
