@@ -10,7 +10,7 @@ from bench.events import Load, vitals
 from bench.plan import Plan, Progress
 from bench.report import Section, number
 from bench.schedule import Delays, Schedule, delays
-from bench.site import Place, Site
+from bench.site import Place, Sample, Site
 from bench.traffic import Sent, cause, producer, results, send_on_schedule
 from topics.catalogue import VITALS, full_name
 
@@ -36,10 +36,14 @@ def measure(site: Site, plan: Plan, per_second: float, progress: Progress) -> Se
     load = Load(schedule.count, plan.patients, int(time.time() * 1000))
     progress(f"preparing {schedule.count} records")
     records = [(load.partition(n, partitions), *each) for n, each in enumerate(vitals(load))]
-    with place.worker("vitals"):
+    with place.worker("vitals") as worker:
         progress(f"{rate:.0f} records a second for {plan.latency_s:g} s")
+        before = worker.sample()
         sent, received = asyncio.run(_drive(place, records, schedule))
-    return _section(plan, schedule, per_second, delays(schedule, received), sent)
+        after = worker.sample()
+    found = _section(plan, schedule, per_second, delays(schedule, received), sent)
+    _add_batches(found, before, after)
+    return found
 
 
 async def _drive(
@@ -93,6 +97,18 @@ def _section(plan: Plan, schedule: Schedule, per_second: float, found: Delays, s
         "counted": len(found.sorted_s), "missing": found.missing, "refused": sent.failed,
     }  # fmt: skip
     return Section("latency", "Latency at half load", ("", "ms", "sender late, ms"), rows, figures, notes)
+
+
+def _add_batches(section: Section, before: Sample, after: Sample) -> None:
+    """How large batches were at this load, and what a record cost in them."""
+    ended = max(1, after.results - before.results)
+    size = ended / max(1, after.batches - before.batches)
+    cpu_us = (after.cpu_s - before.cpu_s) / ended * 1e6
+    section.figures |= {"batch_records": size, "cpu_us": cpu_us}
+    section.notes.append(
+        f"Batches of {number(size)} records on average, {number(cpu_us)} us of the worker's CPU a record: "
+        "small batches are quick and dear, full ones are cheap."
+    )
 
 
 def _ms(found: Delays, percent: float) -> str:

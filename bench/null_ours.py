@@ -65,7 +65,7 @@ class NullWorker:
             max_cost=settings.batch_max_records, capacity=settings.inflight_max_records,
             capacity_bytes=settings.inflight_max_bytes,
         )  # fmt: skip
-        self._stage = Stage("null", MicroBatcher([lane]), DECIDE_DEPTH, Metrics())
+        self._stage = Stage(MicroBatcher([lane]), DECIDE_DEPTH, Metrics())
         self._publisher = Publisher(
             lambda: AIOKafkaProducer(
                 **kafka_clients.producer_options(settings), max_batch_size=PUBLISH_BYTES, linger_ms=0

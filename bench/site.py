@@ -29,10 +29,18 @@ BrokerName = Literal["embedded", "kafka", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A worker at one moment: seconds (monotonic), results published since its start, its CPU seconds."""
+    """A worker at one moment.
+
+    Attributes:
+        at: Monotonic seconds.
+        results: Records that have ended since its start.
+        batches: Micro-batches that have begun.
+        cpu_s: Its CPU seconds.
+    """
 
     at: float
     results: int
+    batches: int
     cpu_s: float
 
 
@@ -69,11 +77,13 @@ class Worker(WorkerProcess):
     def sample(self) -> Sample:
         """How far it is now."""
         assert self.pid is not None, self.last_lines()
-        results = 0.0
+        counts = dict.fromkeys(("wardstream_records_total", "wardstream_batch_records_count"), 0)
         for family in text_string_to_metric_families(self.metrics()):
-            if family.name == "wardstream_records":
-                results = sum(each.value for each in family.samples if each.name.endswith("_total"))
-        return Sample(time.monotonic(), int(results), process.cpu_s(self.pid))
+            for each in family.samples:
+                if each.name in counts:
+                    counts[each.name] += int(each.value)
+        results, batches = counts.values()
+        return Sample(time.monotonic(), results, batches, process.cpu_s(self.pid))
 
     def run_through(self, count: int, *, pause_s: float = 0.2, patience_s: float = 60.0) -> list[Sample]:
         """Wait until `count` records have ended; what was seen on the way.

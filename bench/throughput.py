@@ -84,8 +84,11 @@ def section(plan: Plan, found: Throughput) -> Section:
             "result_bytes": found.result_bytes, "repeats": found.repeats,
         },
         [
-            (f"One worker process, `--only vitals`, on a full topic: {found.records} events of "
-            f"{plan.patients} patients with 8 observations each; carried state in Redis, ranking, alert, explanation, full recommendation, acks=all."),
+            (
+                f"One worker process, `--only vitals`, on a full topic: {found.records} events of {plan.patients} "
+                "patients; 8 observations each, carried state in Redis, rank, alert, explanation, full recommendation, "
+                "acks=all."
+            ),
             "Broker, Redis and worker share the machine's cores; nothing else runs. CPU time is the worker's own.",
         ],
     )  # fmt: skip

@@ -242,7 +242,7 @@ def _records(records: Iterable[Record]) -> list[Record]:
 
 
 def _calm_collector() -> None:
-    """Outputs are trees without cycles: looking for garbage among them at Python's pace costs a quarter of a decision."""
+    """Outputs have no cycles: looking for garbage among them at Python's own pace costs a quarter of a decision."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
