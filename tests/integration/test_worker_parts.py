@@ -67,7 +67,7 @@ class Worker:
         self.parts = build_parts(settings, self.store, self.metrics.count_embedding)
         self.publisher = Publisher(lambda: self.producer, lambda _: None)
         self.patients = Patients(
-            self.store, self._refold, self.pipeline.settle_now, wait_s=60.0, most=100,
+            self.store, self._refold, self._settle, wait_s=60.0, most=100,
             count=self.metrics.count_context,
         )  # fmt: skip
         self.pipeline = Pipeline(
@@ -76,6 +76,9 @@ class Worker:
         )  # fmt: skip
         self.ledgers = {VITALS: PartitionLedger(), NOTES: PartitionLedger()}
         self._task: asyncio.Task[None] | None = None
+
+    def _settle(self, sources) -> None:
+        self.pipeline.settle_now(sources)
 
     async def _refold(self, context, records) -> None:
         self.parts.decider.refold(context, records)
