@@ -37,7 +37,7 @@ class Risk(Contract):
 
     name: str
     probability: Probability | None
-    horizon_h: float = Field(gt=0)
+    horizon_h: float | None = Field(gt=0, description="Hours ahead; null where the risk is of the whole stay.")
     band: Literal["low", "medium", "high"] | None
     model: str
 

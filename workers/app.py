@@ -12,7 +12,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 from faust.app.base import BootStrategy
 
 from models.bundle import Bundle
 from topics.catalogue import CONTROL, IMAGING, NOTES, VITALS, full_name
 from workers import kafka_clients, logs
-from workers.consumer import Consumption
+from workers.consumer import Consumption, OffsetsGoneError
 from workers.control import ControlBoard
 from workers.control_reader import ControlReader
 from workers.health import Web
@@ -36,7 +37,7 @@ from workers.parts import Parts, build_parts
 from workers.patients import Patients
 from workers.pipeline import Pipeline
 from workers.publisher import Publisher
-from workers.records import Record, Source
+from workers.records import Source
 from workers.settings import Settings
 from workers.slow_start import Care
 from workers.stores import RedisContexts
@@ -68,13 +69,14 @@ class WardApp(faust.App):  # type: ignore[misc]
 class Runner(faust.Service):  # type: ignore[misc]
     """Everything of one worker that runs; started and stopped by Faust."""
 
-    def __init__(self, settings: Settings, bundle: Bundle | None = None) -> None:
+    def __init__(self, settings: Settings, store: RedisContexts, parts: Parts, metrics: Metrics) -> None:
         super().__init__()
         self.settings = settings
         self.failure: BaseException | None = None
-        self.metrics = Metrics()
+        self.metrics = metrics
         self.board = ControlBoard()
-        self._bundle = bundle
+        self._store = store
+        self._parts = parts
         self._warm = False
         self._work: asyncio.Task[None] | None = None
         self._logical = {full_name(settings.topic_prefix, topic): topic for topic in TOPIC_OF.values()}
@@ -82,10 +84,6 @@ class Runner(faust.Service):  # type: ignore[misc]
     async def on_start(self) -> None:
         """Build what needs a running loop, connect, and begin."""
         settings, metrics = self.settings, self.metrics
-        self._store = RedisContexts(settings)
-        self._parts: Parts = await asyncio.to_thread(
-            build_parts, settings, self._store, metrics.count_embedding, self._bundle
-        )
         self._publisher = Publisher(
             lambda: AIOKafkaProducer(
                 **kafka_clients.producer_options(settings), max_batch_size=_PUBLISH_BATCH_BYTES, linger_ms=0
@@ -183,8 +181,8 @@ class Runner(faust.Service):  # type: ignore[misc]
             await warm_up(self._parts, self.settings)
             _calm_collector()
             self._warm = True
-            await self._publisher.start()
-            await self._admin.start()
+            await _connected(self._publisher.start)
+            await _connected(self._admin.start)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._control.run())
                 group.create_task(self._watch())
@@ -204,7 +202,7 @@ class Runner(faust.Service):  # type: ignore[misc]
         if isinstance(error, asyncio.CancelledError):
             return
         self.failure = error
-        log.critical("worker_failed", error=type(error).__name__, exc_info=error)
+        log.critical("worker_failed", error=type(error).__name__, advice=_advice(error), exc_info=error)
         signal.raise_signal(signal.SIGTERM)  # the one public way to stop a Faust worker from inside
 
     async def _commit(self) -> None:
@@ -231,14 +229,29 @@ class Runner(faust.Service):  # type: ignore[misc]
         return dict(found)
 
     async def _refold(self, context: Any, records: Any) -> None:
-        await self._parts.threads.run("decide", lambda: self._parts.decider.refold(context, _records(records)))
+        await self._parts.threads.run("decide", lambda: self._parts.decider.refold(context, records, self.board.snapshot(time.time_ns() // 1_000_000)))
 
     def _settle(self, sources: Iterable[Source]) -> None:
         self.pipeline.settle_now(sources)
 
 
-def _records(records: Iterable[Record]) -> list[Record]:
-    return list(records)
+async def _connected(start: Callable[[], Awaitable[Any]]) -> None:
+    """Start a Kafka client; a broker that is not there yet is waited for."""
+    while True:
+        try:
+            await start()
+        except KafkaConnectionError:
+            log.warning("kafka_unreachable", advice="check WARDSTREAM_KAFKA_BOOTSTRAP_SERVERS, and that Kafka runs")
+            await asyncio.sleep(2.0)
+        else:
+            return
+
+
+def _advice(error: BaseException) -> str:
+    """What an operator should do; only errors whose text we wrote are quoted."""
+    if isinstance(error, OffsetsGoneError):
+        return str(error)
+    return "it stays uncommitted: start again; if it comes back, look at the place named in `at`"
 
 
 def _calm_collector() -> None:
@@ -265,8 +278,19 @@ def run(settings: Settings, *, bundle: Bundle | None = None) -> int:
 
     Returns:
         The exit status: 0 after SIGTERM or SIGINT, 1 after a failure.
+
+    Raises:
+        KafkaSettingsError: Settings for Kafka contradict each other.
+        WeightsError: A model cannot be loaded.
+        ValueError: The image allow-list or the Redis URL is not well formed.
+        OffsetsGoneError: Committed offsets no longer exist.
     """
     logs.configure(settings)
+    for options in (kafka_clients.producer_options, kafka_clients.group_consumer_options):
+        options(settings)  # raises here, in words, what is wrong with them
+    metrics = Metrics()
+    store = RedisContexts(settings)
+    parts = build_parts(settings, store, metrics.count_embedding, bundle)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     app = WardApp(
@@ -274,12 +298,14 @@ def run(settings: Settings, *, bundle: Bundle | None = None) -> int:
         web_enabled=False, topic_disable_leader=True, topic_allow_declare=False, loop=loop,
         datadir=str(Path(tempfile.gettempdir()) / "wardstream"),  # Faust makes one; nothing of ours lies in it
     )  # fmt: skip
-    runner = Runner(settings, bundle)
+    runner = Runner(settings, store, parts, metrics)
     app.service(runner)
     app.service(Web(settings.web_host, settings.web_port, runner.metrics.registry, runner.ready, runner.alive))
     worker = faust.Worker(app, loop=loop, redirect_stdouts=False, override_logging=False, quiet=True, loglevel=None)
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        return 1 if runner.failure is not None else int(end.code or 0)
-    return 1 if runner.failure is not None else 0
+        status = int(end.code or 0)
+    if isinstance(runner.failure, OffsetsGoneError):
+        raise runner.failure  # for the command line to say
+    return 1 if runner.failure is not None else status

@@ -187,9 +187,19 @@ def put(records: NDArray[np.void], index: NDArray[np.intp], values: NDArray[np.v
 
 
 def unpack(values: list[bytes | None]) -> Contexts:
-    """Contexts of stored values; None, or a value of another layout, becomes a blank context."""
+    """Contexts of stored values; None, or a value of another layout, becomes a blank context.
+
+    A blank one that stands for a stored value keeps that value's version, so that it can be written in its place.
+    """
     empty = _BLANK_BYTES
-    usable = [v if v is not None and len(v) == CONTEXT.itemsize and v[8:12] == empty[8:12] else empty for v in values]
+    usable = [
+        empty
+        if value is None
+        else value
+        if len(value) == CONTEXT.itemsize and value[8:12] == empty[8:12]
+        else value[:8].ljust(8, b"\0") + empty[8:]
+        for value in values
+    ]
     return np.frombuffer(bytearray(b"".join(usable)), CONTEXT)
 
 

@@ -53,7 +53,7 @@ class ControlReader:
                 for records in batches.values():
                     for record in records:
                         self._apply(record.key, record.value, record.offset)
-                if not batches or await self._at_end(partitions):
+                if await self._at_end(partitions):
                     self.caught_up.set()
         finally:
             await self._consumer.stop()

@@ -23,7 +23,7 @@ from topics.catalogue import IMAGING, NOTES, VITALS
 from topics.reasons import Reason
 from workers import alerts, collate
 from workers.alerts import AlertState, Facts, Tier
-from workers.context import Contexts, put, raw, take
+from workers.context import Contexts, blank, put, raw, take
 from workers.control import Control
 from workers.fold import Outcome, fold_entries, fold_vitals
 from workers.identity import alert_id, dedupe_key, recommendation_id
@@ -88,38 +88,63 @@ class Decider:
         """One decision a record, in order; `work.contexts` holds the contexts after the batch."""
         before = raw(work.contexts).copy()
         try:
-            return self._rounds(work, self._how(work.records, control))
+            return self._all(work, self._how(work.records, control))
         except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
             log.warning("model_failed", error=type(error).__name__, records=len(work.records))
         raw(work.contexts)[:] = before
         if len(work.records) == 1:
-            return self._rounds(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
+            return self._all(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
         half = len(work.records) // 2
         return self._part(work, slice(0, half), control) + self._part(work, slice(half, None), control)
 
-    def refold(self, contexts: Contexts, records: Sequence[Record]) -> None:
-        """Fold records of one patient into a context that somebody else wrote meanwhile; nothing is published."""
-        for record in records:
-            try:
-                self._fold(contexts, [record], self._how([record], Control()).models)
-            except Exception as error:  # noqa: BLE001 - as in `decide`
-                log.warning("model_failed", error=type(error).__name__, records=1)
-                self._fold(contexts, [record], None)
+    def refold(self, contexts: Contexts, records: Sequence[Record], control: Control) -> None:
+        """Fold records of one patient into a context that somebody else wrote meanwhile; the outputs are dropped."""
+        self.decide(Work(records, np.zeros(len(records), np.intp), contexts, np.zeros(1, bool)), control)
 
     def _part(self, work: Work, part: slice, control: Control) -> list[Decision]:
         """Decide part of a batch, on the contexts as the parts before it left them."""
         piece = Work(work.records[part], work.slots[part], work.contexts, work.degraded)
         return self.decide(piece, control)
 
-    def _rounds(self, work: Work, how: _How) -> list[Decision]:
-        decisions: dict[int, Decision] = {}
-        for index in rounds(work.slots):
+    def _all(self, work: Work, how: _How) -> list[Decision]:
+        """Fold record by record for a patient, all patients together; then judge all that has come about at once."""
+        started_ms = self._now_ms()
+        count = len(work.records)
+        outcome, reasons = np.zeros(count, np.uint8), [[] for _ in range(count)]  # type: list[list[Reason]]
+        cold = np.zeros(count, bool)
+        after = blank(count)  # each record's patient after that record
+        parts = rounds(work.slots)
+        for index in parts:
             slots = work.slots[index]
             contexts = take(work.contexts, slots)
-            made = self._round([work.records[i] for i in index], contexts, work.degraded[slots], how)
+            cold[index] = (contexts["cold"] == 1) & work.degraded[slots]
+            outcome[index], said = self._fold(contexts, [work.records[i] for i in index], how.models)
+            for i, flags in zip(index.tolist(), said, strict=True):
+                reasons[i] = flags
             put(work.contexts, slots, contexts)
-            decisions.update(zip(index.tolist(), made, strict=True))
-        return [decisions[i] for i in range(len(work.records))]
+            put(after, index, contexts)
+        found = self._judge.assess(after, how.models, how.control, _previous(work.slots, parts))
+        work.contexts["indicated"][work.slots] = after["indicated"]  # the last record of a patient stays
+        builder = BodyBuilder(
+            self._texts, after, found, self._versions(how), self._expires_ms, self.models.vitals.horizons
+        )
+        facts, notable = self._facts(found), _notable(found)
+        decisions: list[Decision] = []
+        for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
+            if result == Outcome.DUPLICATE:
+                decisions.append(Duplicate(record))
+            elif result == Outcome.CONFLICT:
+                decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT_DETAIL))
+            else:
+                slot = work.slots[i]
+                flags = [*how.reasons, *reasons[i], *notable[i], *_of_record(record, result)]
+                if work.degraded[slot]:
+                    flags.append(Reason.REDIS_UNAVAILABLE)
+                if cold[i]:
+                    flags.append(Reason.COLD_CONTEXT)
+                context = work.contexts[slot]
+                decisions.append(self._publish(i, record, context, facts[i], how, builder, flags, started_ms))
+        return decisions
 
     def _how(self, records: Sequence[Record], control: Control, failed: Reason | None = None) -> _How:
         """With which models a batch is decided, and what must be said about it."""
@@ -151,34 +176,6 @@ class Decider:
             outcome = fold_entries(contexts, _FIELD[topic], collate.entries(records), collate.changes(records))
             reasons = [[] if record.encoded is None else list(record.encoded.reasons) for record in records]
         return outcome, reasons
-
-    def _round(
-        self, records: list[Record], contexts: Contexts, degraded: NDArray[np.bool_], how: _How
-    ) -> list[Decision]:
-        """Decide one record each of different patients."""
-        started_ms = self._now_ms()
-        cold = (contexts["cold"] == 1) & degraded
-        outcome, reasons = self._fold(contexts, records, how.models)
-        found = self._judge.assess(contexts, how.models, how.control)
-        builder = BodyBuilder(
-            self._texts, contexts, found, self._versions(how), self._expires_ms,
-            self.models.vitals.horizons,
-        )  # fmt: skip
-        facts, notable = self._facts(found), _notable(found)
-        decisions: list[Decision] = []
-        for i, (record, result) in enumerate(zip(records, outcome.tolist(), strict=True)):
-            if result == Outcome.DUPLICATE:
-                decisions.append(Duplicate(record))
-            elif result == Outcome.CONFLICT:
-                decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT_DETAIL))
-            else:
-                flags = [*how.reasons, *reasons[i], *notable[i], *_of_record(record, result)]
-                if degraded[i]:
-                    flags.append(Reason.REDIS_UNAVAILABLE)
-                if cold[i]:
-                    flags.append(Reason.COLD_CONTEXT)
-                decisions.append(self._publish(i, record, contexts[i], facts[i], how, builder, flags, started_ms))
-        return decisions
 
     def _publish(
         self, i: int, record: Record, context: np.void, facts: Facts, how: _How, builder: BodyBuilder,
@@ -268,6 +265,17 @@ def _of_record(record: Record, result: int) -> list[Reason]:
     elif result == Outcome.SUPERSEDED:
         found.append(Reason.SUPERSEDED)
     return found
+
+
+def _previous(slots: NDArray[np.intp], parts: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """For each record of a batch, the record of the same patient before it, or -1."""
+    previous = np.full(len(slots), -1, np.intp)
+    newest: dict[int, int] = {}
+    if len(parts) > 1:
+        for i, slot in enumerate(slots.tolist()):
+            previous[i] = newest.get(slot, -1)
+            newest[slot] = i
+    return previous
 
 
 _NO_STATE: Final = AlertState()

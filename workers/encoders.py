@@ -111,7 +111,7 @@ class ImageEncoder:
             record.encoded = without_embedding(Reason.IMAGE_HASH_MISMATCH)
             return None
         assert isinstance(image, ClaimCheck)
-        while True:
+        while not record.source.ledger.revoked:
             await self._wait_for_source()
             try:
                 data = await self._source.fetch(image)

@@ -111,12 +111,18 @@ def fold_vitals(
     index = np.flatnonzero(in_order)
     if len(index):
         _append(contexts, index, rows[index], model)
+    mended = []
     for i in np.flatnonzero(fresh & ~in_order):
-        outcome[i] = _revise(
+        outcome[i] = _mend(
             contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=bool(changes.retract[i]), model=model
         )
+        if outcome[i] == Outcome.APPLIED:
+            mended.append(i)
     for i in np.flatnonzero((outcome == Outcome.SUPERSEDED) & (changes.replaces != 0)):
-        _revise(contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=True, model=model)
+        _mend(contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=True, model=model)
+        mended.append(i)
+    if mended:
+        _refold(contexts, np.array(mended, np.intp), model)
     _remember(contexts, rows["id"], changes.content, outcome)
     moved = outcome == Outcome.APPLIED
     contexts["as_of"] = np.where(moved, np.maximum(contexts["as_of"], rows["ms"]), contexts["as_of"])
@@ -173,13 +179,12 @@ def _keep(context: np.void, field: str, entries: Sequence[np.void]) -> None:
 
 def adopt(contexts: Contexts, model: Recurrence) -> None:
     """Make the recurrent state that of `model`: contexts of another version are folded anew from their raw window."""
-    for i in np.flatnonzero(contexts["model"] != model.digest):
-        context = contexts[i : i + 1]
-        context["model"] = model.digest
-        context["checkpoint"]["hidden"] = 0.0
-        context["head"]["hidden"] = 0.0
-        if context["rows"][0]:
-            _refold(context, model)
+    index = np.flatnonzero(contexts["model"] != model.digest)
+    if len(index):
+        contexts["model"][index] = model.digest
+        contexts["checkpoint"]["hidden"][index] = 0.0
+        contexts["head"]["hidden"][index] = 0.0
+        _refold(contexts, index[contexts["rows"][index] > 0], model)
 
 
 def _recognise(
@@ -248,8 +253,8 @@ def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void],
     _note_evidence(contexts, index, parts)
 
 
-def _revise(context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None) -> Outcome:
-    """Late, corrected or retracted: mend the window of one context and fold anew."""
+def _mend(context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None) -> Outcome:
+    """Late, corrected or retracted: mend the window of one context, which then must be folded anew."""
     checkpoint = (int(context["checkpoint"]["ms"][0]), int(context["checkpoint"]["id"][0]))
     rows = [context["window"][0, k].copy() for k in range(int(context["rows"][0]))]
     if not retract and _position(row) <= checkpoint:
@@ -267,19 +272,24 @@ def _revise(context: Contexts, row: np.void, replaced: int, *, retract: bool, mo
     for k, r in enumerate(rows):
         context["window"][0, k] = r
     context["rows"][0] = len(rows)
-    _refold(context, model)
     return Outcome.APPLIED
 
 
-def _refold(context: Contexts, model: Recurrence | None) -> None:
-    """The head of one context, from its checkpoint over its window."""
-    state = context["checkpoint"].copy()
-    parts = None
-    count = int(context["rows"][0])
-    for k in range(count):
-        state, parts = _advance(state, context["window"][:, k], model, explain=k == count - 1)
-    context["head"] = state
-    _note_evidence(context, np.arange(1), parts)
+def _refold(contexts: Contexts, index: NDArray[np.intp], model: Recurrence | None) -> None:
+    """The heads of some contexts, from their checkpoints over their windows, all of them step by step together."""
+    states = take(contexts["checkpoint"], index)
+    counts = contexts["rows"][index].astype(np.intp)
+    contexts["evidence_column"][index] = -1
+    for k in range(int(counts.max(initial=0))):
+        going = np.flatnonzero(counts > k)
+        stepped, parts = _advance(
+            take(states, going), take(contexts["window"][:, k], index[going]), model, explain=True
+        )
+        put(states, going, stepped)
+        last = counts[going] == k + 1
+        if last.any():
+            _note_evidence(contexts, index[going[last]], None if parts is None else parts[last])
+    put(contexts["head"], index, states)
 
 
 def _advance(

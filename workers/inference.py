@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.bundle import Bundle
-from models.calibration import calibrated_logits, probabilities
+from models.calibration import calibrated_logits, exclusive_probabilities, probabilities
 from models.weights import Thresholds
 from topics.reasons import Reason
 from workers.context import FOREIGN, PROBABILITIES, digest32
@@ -25,7 +25,6 @@ from workers.records import Encoded
 Floats = NDArray[np.float32]
 _SPANS: Final = 5  # spans of a note that are shown
 _LABELS: Final = 3  # labels of a note that are shown
-_HORIZON_H: Final = 6.0  # where a manifest names none
 _BANDS: Final = ("low", "medium", "high")
 
 
@@ -40,7 +39,7 @@ class VitalsModel:
         self.digest = digest32(manifest.version)
         self.hidden = self._network.config.hidden
         self.labels = manifest.labels
-        self.horizons = [(label, manifest.horizon_h.get(label) or _HORIZON_H) for label in manifest.labels]
+        self.horizons = [(label, manifest.horizon_h.get(label)) for label in manifest.labels]
 
     def step(self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats) -> Floats:
         """See Recurrence."""
@@ -147,7 +146,7 @@ class ImagingModel:
         with torch.inference_mode():
             out = self._network(torch.from_numpy(np.ascontiguousarray(images)).to(self._device))
         temperature = next((c.temperature for c in self._manifest.calibration.values()), 1.0)
-        probability = _host(torch.softmax(out.logits / temperature, 1))
+        probability = exclusive_probabilities(_host(out.logits), temperature)
         embedding, maps, novelty = _host(out.embedding), _host(out.cam), _host(out.novelty)
         return [
             Encoded(

@@ -89,13 +89,16 @@ class Judge:
         self._arrest = catalogue.index["esc-cardiac-arrest-call"]
         self._bits = np.uint64(1) << np.arange(len(catalogue.actions), dtype=np.uint64)
 
-    def assess(self, contexts: Contexts, models: Models | None, control: Control) -> Assessment:
+    def assess(
+        self, contexts: Contexts, models: Models | None, control: Control, previous: NDArray[np.intp] | None = None
+    ) -> Assessment:
         """Judge each patient as of the newest event time; notes in the context what was indicated.
 
         Args:
             contexts: `(n,)`, already folded.
             models: None leaves out every model.
             control: What operators changed.
+            previous: `(n,)` row of the same patient before this one, -1 where there is none in the batch.
         """
         head, as_of = contexts["head"], contexts["as_of"]
         values = age_out(np.ascontiguousarray(head["value"]), head["at"], as_of)
@@ -126,9 +129,11 @@ class Judge:
             abstained=np.isnan(risks.fused),
         )
         evaluation = self.catalogue.evaluate(variables)
-        history = (contexts["indicated"][:, None] & self._bits != 0).astype(np.float32)
+        now = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
+        before = contexts["indicated"] if previous is None else np.where(previous < 0, contexts["indicated"], now[previous])
+        history = (before[:, None] & self._bits != 0).astype(np.float32)
         ranking = self._ranker.rank(evaluation, risks.fused, history, values)
-        contexts["indicated"] = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
+        contexts["indicated"] = now
         arrest = (evaluation.indicated[:, self._arrest] == TRUE) & (evaluation.blocked[:, self._arrest] != TRUE)
         return Assessment(
             as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, since_ms,

@@ -79,6 +79,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "auto_offset_reset": "earliest",
         "fetch_max_wait_ms": settings.kafka_fetch_wait_ms,
         "max_poll_records": settings.kafka_max_poll_records,
+        "isolation_level": "read_committed",  # what a producer took back is no event
     }
 
 

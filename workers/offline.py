@@ -18,7 +18,7 @@ from models.bundle import Bundle
 from topics import headers as names
 from topics.catalogue import IMAGING, NOTES, VITALS
 from workers.batcher import Batch
-from workers.control import ControlBoard
+from workers.control import Control, ControlBoard
 from workers.ledger import PartitionLedger
 from workers.metrics import Metrics
 from workers.outbox import dead_letter_headers
@@ -132,7 +132,7 @@ class Offline:
         self._pipeline.settle_now(sources)
 
     async def _refold(self, context: Any, records: Any) -> None:
-        self._parts.decider.refold(context, records)
+        self._parts.decider.refold(context, records, Control())
 
 
 def parse(raw: bytes, number: int) -> Line | None:

@@ -114,7 +114,7 @@ class BodyBuilder:
 
     def __init__(
         self, texts: ActionTexts, contexts: Contexts, found: Assessment, versions: dict[str, str | None],
-        expires_ms: int, labels: Sequence[tuple[str, float]],
+        expires_ms: int, labels: Sequence[tuple[str, float | None]],
     ) -> None:  # fmt: skip
         self._texts = texts
         self._contexts = contexts

@@ -127,14 +127,17 @@ class Patients:
             return
         self._count("write", "written", sum(won))
         for change, value, ok in zip(changes, values, won, strict=True):
-            pinned = self._pinned.pop(change.patient, None)
-            events = (pinned.events if pinned else []) + change.events
-            finished = (pinned.waiting if pinned else []) + change.finished
+            joined = self._unpin(change)
             if ok:
                 self._remember(change.patient, value)
-                self._settled(finished)
+                self._settled(joined.finished)
             else:
-                await self._again(Change(change.patient, events, finished), now)
+                await self._again(joined, now)
+
+    async def make_anew(self, changes: Sequence[Change], now: float) -> None:
+        """Fold events into the contexts as they are in the store, instead of writing what a batch made of them."""
+        for change in changes:
+            await self._again(self._unpin(change), now)
 
     async def flush(self, claim: Callable[[Iterable[Hashable]], set[Hashable]], now: float) -> set[Hashable]:
         """Try to write pinned contexts, and end the records that have waited long enough.
@@ -182,6 +185,13 @@ class Patients:
         """At a hand-over: records that still wait are left to the next owner; their contexts stay pinned."""
         for pinned in self._pinned.values():
             pinned.waiting = []
+
+    def _unpin(self, change: Change) -> Change:
+        """The change together with what was held back for the patient."""
+        pinned = self._pinned.pop(change.patient, None)
+        if pinned is None:
+            return change
+        return Change(change.patient, pinned.events + change.events, pinned.waiting + change.finished)
 
     async def _again(self, change: Change, now: float) -> None:
         """Another writer was quicker: fold this worker's events into what is there, until it sticks."""

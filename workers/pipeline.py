@@ -129,6 +129,8 @@ class Pipeline:
         assert source.value is not None
         scope, sender = source.topic.encode(), event.source.encode()
         replaced = event.replaces
+        if decoded.unknown_fields:
+            self._metrics.flags.labels(Reason.UNKNOWN_FIELDS).inc()
         return Record(
             source,
             event,
@@ -172,17 +174,22 @@ class Pipeline:
         published = [decision for decision in decisions if isinstance(decision, Publish)]
         refused = [decision for decision in decisions if isinstance(decision, Refused)]
         with self._timed("publish"):
-            refused += await self._outbox.publish(published)
-            await self._outbox.bury(refused)
+            refused_outputs = await self._outbox.publish(published)
+            await self._outbox.bury(refused + refused_outputs)
+        published = _without(published, refused_outputs)
+        refused += refused_outputs
         self._observe(published)
         self.settle_now(decision.record.source for decision in decisions if isinstance(decision, Duplicate))
         self._count(records, published, refused)
+        # What could not be published must not be remembered as told: those contexts are made anew without it.
+        tainted = {record.patient for record in records if any(record.source is each.source for each in refused_outputs)}
         changes = _changes(patients, published)
-        written = np.array([slot[change.patient] for change in changes], np.intp)
+        written = [change for change in changes if change.patient not in tainted]
+        rows = np.array([slot[change.patient] for change in written], np.intp)
         with self._timed("context_write"):
-            await self._patients.write(take(contexts, written), changes, time.monotonic())
-        kept = {id(publish.record.source) for publish in published}
-        self.settle_now(each.source for each in refused if id(each.source) not in kept)
+            await self._patients.write(take(contexts, rows), written, time.monotonic())
+            await self._patients.make_anew([change for change in changes if change.patient in tainted], time.monotonic())
+        self.settle_now(each.source for each in refused)
 
     def settle_now(self, sources: Iterable[Source]) -> None:
         """The records have ended: the ledger may let their offsets pass."""
@@ -221,7 +228,7 @@ class Pipeline:
         Finishing leaves no gap: a dead letter beyond a forgotten record would be sent again by the next owner.
 
         Returns:
-            True when nothing is under way any more.
+            True when whoever takes these records up next needs no care: nothing hangs.
         """
         stages = (*self._encode.values(), self._decide)
         finish_by = time.monotonic() + timeout_s * _FINISH_SHARE
@@ -233,8 +240,10 @@ class Pipeline:
                             stage.batcher.drop()
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            return False
-        self._patients.forget_waiting()
+            # Waiting for a broker or an image source is no reason to suspect the records; a model that hangs is.
+            return self._threads.longest()[1] < timeout_s
+        finally:
+            self._patients.forget_waiting()
         return True
 
     # -- metrics ------------------------------------------------------------------------------------------------------
@@ -337,6 +346,14 @@ class Stage:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+
+def _without(published: Sequence[Publish], refused: Sequence[Refused]) -> list[Publish]:
+    """The results that were acknowledged."""
+    if not refused:
+        return list(published)
+    dead = {id(each.source) for each in refused}
+    return [publish for publish in published if id(publish.record.source) not in dead]
 
 
 def _changes(patients: Sequence[bytes], published: Sequence[Publish]) -> list[Change]:

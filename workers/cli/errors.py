@@ -46,7 +46,7 @@ def _own(error: BaseException) -> str | None:
     if isinstance(error, SettingsError):
         return f"a WARDSTREAM_ setting cannot be read: {error}"
     # By name, so that no command loads a module that it does not use.
-    own = {"UserError", "KafkaSettingsError", "EmbeddedError", "DatasetError", "WeightsError"}
+    own = {"UserError", "OffsetsGoneError", "KafkaSettingsError", "EmbeddedError", "DatasetError", "WeightsError"}
     return str(error) if own & {kind.__name__ for kind in type(error).__mro__} else None
 
 
