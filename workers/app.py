@@ -229,7 +229,10 @@ class Runner(faust.Service):  # type: ignore[misc]
         return dict(found)
 
     async def _refold(self, context: Any, records: Any) -> None:
-        await self._parts.threads.run("decide", lambda: self._parts.decider.refold(context, records, self.board.snapshot(time.time_ns() // 1_000_000)))
+        await self._parts.threads.run(
+            "decide",
+            lambda: self._parts.decider.refold(context, records, self.board.snapshot(time.time_ns() // 1_000_000)),
+        )
 
     def _settle(self, sources: Iterable[Source]) -> None:
         self.pipeline.settle_now(sources)

@@ -130,7 +130,9 @@ class Judge:
         )
         evaluation = self.catalogue.evaluate(variables)
         now = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
-        before = contexts["indicated"] if previous is None else np.where(previous < 0, contexts["indicated"], now[previous])
+        before = (
+            contexts["indicated"] if previous is None else np.where(previous < 0, contexts["indicated"], now[previous])
+        )
         history = (before[:, None] & self._bits != 0).astype(np.float32)
         ranking = self._ranker.rank(evaluation, risks.fused, history, values)
         contexts["indicated"] = now

@@ -16,18 +16,28 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
     KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     NotEnoughReplicasAfterAppendError,
     NotEnoughReplicasError,
+    OutOfOrderSequenceNumber,
     RecordListTooLargeError,
     RequestTimedOutError,
+    UnknownProducerId,
 )
 
 log = structlog.get_logger(__name__)
 
 _WAITABLE = (NotEnoughReplicasError, NotEnoughReplicasAfterAppendError, RequestTimedOutError, KafkaTimeoutError)
+_SPOILT = (  # after a refused or expired batch an idempotent producer's sequence numbers never fit again
+    OutOfOrderSequenceNumber,
+    DuplicateSequenceNumber,
+    UnknownProducerId,
+    InvalidProducerEpoch,
+)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _LONGEST_PAUSE_S = 2.0
 
@@ -80,6 +90,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._failing = False
+        self._replacing = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect."""
@@ -111,44 +122,31 @@ class Publisher:
             KafkaError: The broker refuses for a reason that waiting does not mend.
         """
         async with self._turns[topic, partition]:
-            count = max(1, await self.partitions(topic))
             refused: list[T] = []
             remaining = list(items)
+            alone = False  # after the broker found a batch too large: one by one, to see which record it is
             pause = 0.1
             while remaining:
+                used, chunk = self._producer, remaining[:1] if alone else remaining
                 try:
-                    await self._send(topic, partition % count, remaining)
-                    break
+                    await self._send(topic, partition % max(1, await self.partitions(topic)), chunk)
+                    remaining = remaining[1:] if alone else []
                 except TooLargeError as error:
-                    item = remaining[error.index]
-                    if not item.shed():
-                        refused.append(item)
-                        del remaining[error.index]
+                    self._shed_or_refuse(remaining, error.index, refused)
                 except _TOO_LARGE:
-                    refused += await self._one_by_one(topic, partition % count, remaining)
-                    break
+                    if alone:
+                        self._shed_or_refuse(remaining, 0, refused)
+                    alone = True
                 except (KafkaError, OSError) as error:
-                    await self._wait_or_raise(error, pause)
+                    await self._wait_or_raise(error, pause, used)
                     pause = min(_LONGEST_PAUSE_S, pause * 2)
             return refused
 
-    async def _one_by_one(self, topic: str, partition: int, items: Sequence[T]) -> list[T]:
-        """The broker found a batch too large: find out which records really are."""
-        refused = []
-        for item in items:
-            pause = 0.1
-            while True:
-                try:
-                    await self._send(topic, partition, [item])
-                    break
-                except (TooLargeError, *_TOO_LARGE):
-                    if not item.shed():
-                        refused.append(item)
-                        break
-                except (KafkaError, OSError) as error:
-                    await self._wait_or_raise(error, pause)
-                    pause = min(_LONGEST_PAUSE_S, pause * 2)
-        return refused
+    @staticmethod
+    def _shed_or_refuse(remaining: list[T], index: int, refused: list[T]) -> None:
+        """Make one item leaner, or give it up."""
+        if not remaining[index].shed():
+            refused.append(remaining.pop(index))
 
     async def _send(self, topic: str, partition: int, items: list[T]) -> None:
         """One attempt at all items, in batches one after the other; what was acknowledged is taken out of `items`.
@@ -170,15 +168,30 @@ class Publisher:
             del items[:sent]
         self._failing = False
 
-    async def _wait_or_raise(self, error: Exception, pause: float) -> None:
-        """Pause before a retry; raise what no retry mends."""
+    async def _wait_or_raise(self, error: Exception, pause: float, used: AIOKafkaProducer | None) -> None:
+        """Pause before a retry, with a new producer if this one is spoilt; raise what no retry mends."""
         self._failing = True
         self._on_retry(type(error).__name__)
-        retriable = isinstance(error, (*_WAITABLE, OSError)) or getattr(error, "retriable", False)
+        spoilt = isinstance(error, _SPOILT)
+        retriable = spoilt or isinstance(error, (*_WAITABLE, OSError)) or getattr(error, "retriable", False)
         log.warning("publish_failed", error=type(error).__name__, retry=retriable)
         if not retriable:
             raise error
+        if spoilt:
+            await self._replace(used)
         await asyncio.sleep(pause)
+
+    async def _replace(self, spoilt: AIOKafkaProducer | None) -> None:
+        """Go on with a new producer; whoever else waits for the old one gets its error and comes here too."""
+        async with self._replacing:
+            if self._producer is not spoilt:
+                return
+            fresh = self._make_producer()
+            await fresh.start()
+            self._producer = fresh
+            log.warning("producer_replaced")
+        if spoilt is not None:
+            await spoilt.stop()
 
 
 def _append(batch: Any, item: Outgoing) -> bool:

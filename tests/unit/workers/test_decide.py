@@ -196,6 +196,15 @@ class TestFailingModel:
             assert context["rows"] == good.contexts[patient]["rows"]
             assert context["seen_id"].tolist() == good.contexts[patient]["seen_id"].tolist()
 
+    def test_what_a_failed_attempt_had_folded_is_not_taken_for_a_repeat(self):
+        """The poison is the patient's second record: the first round of the failed attempt was already in."""
+        poison = vitals("patient-1", 5, values=ILL | {"pulse": 111})
+        events = [vitals("patient-1", 0), vitals("patient-2", 0), poison, vitals("patient-1", 10)]
+        decisions = fragile().decide(*(record(event, offset=i) for i, event in enumerate(events)))
+        assert [type(decision) for decision in decisions] == [Publish] * 4
+        failed = [Reason.MODEL_FAILED in json.loads(decision.value)["reasons"] for decision in decisions]
+        assert failed == [False, False, True, False]
+
     def test_a_refold_goes_on_without_the_model(self):
         context = blank(1)
         fragile().decider.refold(context, [self.batch()[1], self.batch()[4]])
