@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Change = Literal["raise", "update", "clear", "suppress", "none"]
 
@@ -83,8 +83,7 @@ class AlertState:
     action: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the policy sees of one event.
 
     Attributes:

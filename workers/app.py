@@ -7,6 +7,7 @@ of ours inside it (docs/adr/0001): Faust's own consumer, producer and web server
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import tempfile
@@ -180,6 +181,7 @@ class Runner(faust.Service):  # type: ignore[misc]
     async def _run(self) -> None:
         try:
             await warm_up(self._parts, self.settings)
+            _calm_collector()
             self._warm = True
             await self._publisher.start()
             await self._admin.start()
@@ -237,6 +239,13 @@ class Runner(faust.Service):  # type: ignore[misc]
 
 def _records(records: Iterable[Record]) -> list[Record]:
     return list(records)
+
+
+def _calm_collector() -> None:
+    """Outputs have no cycles: looking for garbage among them at Python's own pace costs a quarter of a decision."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -127,6 +127,8 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
         if not ended:
             log.warning("drain_timeout", note="records under way stay uncommitted and come again")
         await self.commit(clean=ended)
+        offsets = {f"{tp.topic}[{tp.partition}]": self._base[tp] for tp in sorted(self._taken_up)}
+        log.info("handed_over", offsets=offsets, left=self.ledger.in_flight)
 
     # -- fetching ---------------------------------------------------------------------------------------------------
 
@@ -209,6 +211,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.sleep(0.2)
             return
         self._fresh.difference_update(partitions)
+        log.info("taking_up", offsets={f"{tp.topic}[{tp.partition}]": self._base[tp] for tp in partitions})
         clean = {tp: 1 for tp in partitions if tp not in self._slow}
         await self._mark(clean)
         self._taken_up.update(clean)

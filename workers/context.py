@@ -163,19 +163,34 @@ def _blank() -> Contexts:
     return blank
 
 
-_BLANK: Final = _blank()
+_BLANK_BYTES: Final = _blank().tobytes()
 
 
 def blank(count: int) -> Contexts:
     """`count` contexts of patients of whom nothing is known."""
-    return np.repeat(_BLANK, count)
+    return np.frombuffer(bytearray(_BLANK_BYTES * count), CONTEXT)
+
+
+def raw(records: NDArray[np.void]) -> NDArray[np.void]:
+    """The same memory as opaque items: numpy copies those whole, and structured ones field by field (10 x slower)."""
+    return records.view(np.dtype((np.void, records.dtype.itemsize)))
+
+
+def take(records: NDArray[np.void], index: NDArray[np.intp]) -> NDArray[np.void]:
+    """A copy of the records at `index`."""
+    return raw(records)[index].view(records.dtype)
+
+
+def put(records: NDArray[np.void], index: NDArray[np.intp], values: NDArray[np.void]) -> None:
+    """Overwrite the records at `index`."""
+    raw(records)[index] = raw(values)
 
 
 def unpack(values: list[bytes | None]) -> Contexts:
     """Contexts of stored values; None, or a value of another layout, becomes a blank context."""
-    empty = _BLANK.tobytes()
+    empty = _BLANK_BYTES
     usable = [v if v is not None and len(v) == CONTEXT.itemsize and v[8:12] == empty[8:12] else empty for v in values]
-    return np.frombuffer(b"".join(usable), CONTEXT).copy()
+    return np.frombuffer(bytearray(b"".join(usable)), CONTEXT)
 
 
 def pack(contexts: Contexts) -> list[bytes]:

@@ -23,7 +23,7 @@ from topics.catalogue import IMAGING, NOTES, VITALS
 from topics.reasons import Reason
 from workers import alerts, collate
 from workers.alerts import AlertState, Facts, Tier
-from workers.context import Contexts
+from workers.context import Contexts, put, raw, take
 from workers.control import Control
 from workers.fold import Outcome, fold_entries, fold_vitals
 from workers.identity import alert_id, dedupe_key, recommendation_id
@@ -86,12 +86,12 @@ class Decider:
 
     def decide(self, work: Work, control: Control) -> list[Decision]:
         """One decision a record, in order; `work.contexts` holds the contexts after the batch."""
-        before = work.contexts.copy()
+        before = raw(work.contexts).copy()
         try:
             return self._rounds(work, self._how(work.records, control))
         except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
             log.warning("model_failed", error=type(error).__name__, records=len(work.records))
-        work.contexts[:] = before
+        raw(work.contexts)[:] = before
         if len(work.records) == 1:
             return self._rounds(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
         half = len(work.records) // 2
@@ -115,9 +115,9 @@ class Decider:
         decisions: dict[int, Decision] = {}
         for index in rounds(work.slots):
             slots = work.slots[index]
-            contexts = work.contexts[slots]
+            contexts = take(work.contexts, slots)
             made = self._round([work.records[i] for i in index], contexts, work.degraded[slots], how)
-            work.contexts[slots] = contexts
+            put(work.contexts, slots, contexts)
             decisions.update(zip(index.tolist(), made, strict=True))
         return [decisions[i] for i in range(len(work.records))]
 

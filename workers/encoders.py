@@ -7,9 +7,10 @@ model's version in the key. What cannot be encoded is a result too: the event go
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import orjson
@@ -105,7 +106,10 @@ class ImageEncoder:
         assert isinstance(record.event, ImagingEvent)
         image = record.event.image
         if isinstance(image, InlineImage):
-            return image.data
+            if image.sha256 is None or hashlib.sha256(image.data).hexdigest() == image.sha256:
+                return image.data
+            record.encoded = without_embedding(Reason.IMAGE_HASH_MISMATCH)
+            return None
         assert isinstance(image, ClaimCheck)
         while True:
             await self._wait_for_source()
@@ -197,10 +201,11 @@ class _Cache:
             found = [None] * len(keys)
         missing = []
         for i, (record, value) in enumerate(zip(records, found, strict=True)):
-            if value is None:
+            cached = None if value is None else _unpack(value)
+            if cached is None:
                 missing.append(i)
             else:
-                record.encoded = _unpack(value)
+                record.encoded = cached
         self._count(self._kind, "hit", len(keys) - len(missing))
         self._count(self._kind, "miss", len(missing))
         return missing, keys
@@ -231,8 +236,16 @@ def _pack(encoded: Encoded) -> bytes:
     )
 
 
-def _unpack(value: bytes) -> Encoded:
-    data = orjson.loads(value)
+def _unpack(value: bytes) -> Encoded | None:
+    """The cached result; None where it is not one, as when another release wrote it."""
+    try:
+        made = _read(orjson.loads(value))
+    except (ValueError, TypeError, KeyError):
+        return None
+    return made if made.embedding.shape == (EMBEDDING,) else None
+
+
+def _read(data: dict[str, Any]) -> Encoded:
     return Encoded(
         np.array(data["embedding"], np.float32),
         np.array(data["probability"], np.float32),

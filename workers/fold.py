@@ -30,6 +30,9 @@ from workers.context import (
     TOMBSTONE,
     WINDOW,
     Contexts,
+    put,
+    raw,
+    take,
 )
 
 Floats = NDArray[np.float32]
@@ -230,15 +233,17 @@ def _forestall(context: Contexts, replaced: int) -> bool:
 
 def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void], model: Recurrence | None) -> None:
     """In order: one step at the head; a full window gives its oldest event to the checkpoint."""
+    window = contexts["window"]
     full = index[contexts["rows"][index] == WINDOW]
     if len(full):
-        window = contexts["window"][full]
-        contexts["checkpoint"][full], _ = _advance(contexts["checkpoint"][full], window[:, 0], model, explain=False)
-        window[:, :-1] = window[:, 1:]
-        contexts["window"][full] = window
+        checkpoint, _ = _advance(take(contexts["checkpoint"], full), take(window[:, 0], full), model, explain=False)
+        put(contexts["checkpoint"], full, checkpoint)
+        opaque = raw(window)
+        opaque[full, :-1] = opaque[full, 1:]
         contexts["rows"][full] -= 1
-    contexts["head"][index], parts = _advance(contexts["head"][index], rows, model, explain=True)
-    contexts["window"][index, contexts["rows"][index]] = rows
+    head, parts = _advance(take(contexts["head"], index), rows, model, explain=True)
+    put(contexts["head"], index, head)
+    raw(window)[index, contexts["rows"][index]] = raw(rows)
     contexts["rows"][index] += 1
     _note_evidence(contexts, index, parts)
 

@@ -6,12 +6,10 @@ Built by hand for speed: this is per-record Python on the hot path. Tests hold e
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +22,8 @@ from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
 from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
-from workers.context import EVIDENCE, FOREIGN, NEVER, UNREADABLE, Contexts
+from workers.context import FOREIGN, UNREADABLE, Contexts
+from workers.identity import uuid_text
 from workers.judge import FRESH_H, Assessment
 from workers.records import Record
 
@@ -32,13 +31,11 @@ MODALITIES: Final = ("vitals", "notes", "imaging")
 _CONTRACT_NAME: Final = {"consciousness": "acvpu", "air_or_oxygen": "on_oxygen"}
 _SUBS: Final = tuple(_CONTRACT_NAME.get(name, name) for name in SUB_SCORES)
 _TIERS: Final = {Tier.NONE: None, Tier.INFO: "info", Tier.WARNING: "warning", Tier.CRITICAL: "critical"}
-_UUID_PARTS: Final = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
 _TRUTH: Final = {TRUE: True, FALSE: False}
 _QUALITY: Final = ((FOREIGN, "out_of_distribution"), (UNREADABLE, "unreadable"))
 
 
-@dataclass(frozen=True, slots=True)
-class AlertOut:
+class AlertOut(NamedTuple):
     """What goes out about the alert of one patient."""
 
     state: AlertState
@@ -48,8 +45,7 @@ class AlertOut:
     muted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the decision adds to the judgement.
 
     Attributes:
@@ -129,7 +125,7 @@ class BodyBuilder:
         score = found.news2
         self._news2 = list(
             zip(
-                score.low.tolist(), score.high.tolist(), score.sub.tolist(), score.missing.tolist(),
+                score.low.tolist(), score.high.tolist(), _none_below_zero(score.sub), score.missing.tolist(),
                 score.single_three.tolist(), risk_band(score).tolist(), found.scale.tolist(), found.applicable.tolist(),
                 strict=True,
             )
@@ -142,16 +138,26 @@ class BodyBuilder:
         self._fused = _optional(found.risks.fused)
         self._shares = found.risks.shares.tolist()
         self._order = found.ranking.order.tolist()
+        self._count = (found.ranking.order >= 0).sum(axis=1).tolist()
         self._scores = found.ranking.score.tolist()
         self._parts = found.ranking.parts.tolist()
         self._unknown = (found.evaluation.blocked == UNKNOWN).tolist()
         self._floor = found.ranking.floor.tolist()
         self._withheld = (found.evaluation.blocked == TRUE) & (found.evaluation.indicated == TRUE)
         self._any_withheld = self._withheld.any(axis=1).tolist()
-        self._evidence_column = contexts["evidence_column"].tolist()
-        self._evidence = contexts["evidence"].tolist()
-        self._value = contexts["head"]["value"]
-        self._at = contexts["head"]["at"]
+        column = contexts["evidence_column"]
+        at = np.maximum(column, 0).astype(np.intp)
+        value = np.take_along_axis(contexts["head"]["value"], at, axis=1)
+        usable = (column >= 0) & ~np.isnan(value)  # the row that measured it may have been retracted
+        self._evidence = [
+            list(zip(*each, strict=True))
+            for each in zip(
+                np.where(usable, column, -1).tolist(), value.round(4).astype(float).round(4).tolist(),
+                np.take_along_axis(contexts["head"]["at"], at, axis=1).tolist(), contexts["evidence"].tolist(),
+                strict=True,
+            )
+        ]  # fmt: skip
+        self._times: dict[int, datetime] = {}
         self._present = found.present.tolist()
         self._age_h = found.age_h.tolist()
         self._since_ms = found.since_ms.tolist()
@@ -185,8 +191,8 @@ class BodyBuilder:
             "explanation": self._explanation(i, record),
             "inputs": self._inputs(i, record),
             "timing": {
-                "received_at": utc(source.received_ms),
-                "published_at": utc(verdict.now_ms),
+                "received_at": self._utc(source.received_ms),
+                "published_at": self._utc(verdict.now_ms),
                 "queue_ms": max(0, verdict.started_ms - source.received_ms),
                 "process_ms": max(0, verdict.now_ms - verdict.started_ms),
             },
@@ -225,8 +231,8 @@ class BodyBuilder:
                 "total": low if applicable and low == high else None,
                 "low": low,
                 "high": high,
-                "sub": {name: None if points < 0 else points for name, points in zip(_SUBS, sub, strict=True)},
-                "missing": [name for name, absent in zip(_SUBS, missing, strict=True) if absent],
+                "sub": dict(zip(_SUBS, sub, strict=True)),
+                "missing": [name for name, absent in zip(_SUBS, missing, strict=True) if absent] if low != high else [],
                 "any_single_3": _TRUTH.get(three),
                 "risk": RISK_BANDS[band] if applicable else None,
                 "spo2_scale": scale,
@@ -242,7 +248,7 @@ class BodyBuilder:
         }
 
     def _recommendations(self, i: int) -> list[dict[str, Any]]:
-        texts, unknown, floor = self._texts, self._unknown[i], self._floor[i]
+        texts, unknown, count = self._texts, self._unknown[i], self._count[i]
         return [
             {
                 **texts.fixed[index],
@@ -253,9 +259,8 @@ class BodyBuilder:
                 "floor": required,
             }
             for rank, (index, score, (rule, content, others, risk), required) in enumerate(
-                zip(self._order[i], self._scores[i], self._parts[i], floor, strict=True), start=1
+                zip(self._order[i][:count], self._scores[i], self._parts[i], self._floor[i], strict=False), start=1
             )
-            if index >= 0
         ]
 
     def _withheld_actions(self, i: int) -> list[dict[str, str]]:
@@ -267,7 +272,7 @@ class BodyBuilder:
             return _NO_ALERT | {"reason": alert.reason}
         expires_ms = state.told_ms + self._expires_ms
         return {
-            "alert_id": _uuid_text(state.alert_id),
+            "alert_id": uuid_text(state.alert_id),
             "state": "suppress" if alert.muted and change in ("raise", "update") else change,
             "tier": _TIERS[state.tier],
             "action_id": self._texts.fixed[state.action]["action_id"],
@@ -303,45 +308,53 @@ class BodyBuilder:
         }
 
     def _contributions(self, i: int) -> list[dict[str, Any]]:
-        made = []
-        for k in range(EVIDENCE):
-            column = self._evidence_column[i][k]
-            if column < 0:
-                break
-            value, at = float(self._value[i, column]), int(self._at[i, column])
-            if math.isnan(value):  # the row that measured it was retracted
-                continue
-            made.append(
-                {
-                    "parameter": COLUMNS[column].name,
-                    "value": round(value, 4),
-                    "unit": COLUMNS[column].unit,
-                    "measured_at": None if at == NEVER else utc(at),
-                    "contribution": self._evidence[i][k],
-                }
-            )
-        return made
+        return [
+            {
+                "parameter": COLUMNS[column].name,
+                "value": value,
+                "unit": COLUMNS[column].unit,
+                "measured_at": self._utc(at),
+                "contribution": contribution,
+            }
+            for column, value, at, contribution in self._evidence[i]
+            if column >= 0
+        ]
 
     def _inputs(self, i: int, record: Record) -> list[dict[str, Any]]:
-        made = []
+        made: list[dict[str, Any]] = []
+        present, age_h, since_ms = self._present[i], self._age_h[i], self._since_ms[i]
         for k, modality in enumerate(MODALITIES):
-            present, age_h = self._present[i][k], self._age_h[i][k]
             own = record.source.topic == _TOPIC[modality]
-            freshness = "absent" if not present else ("fresh" if age_h <= FRESH_H[modality] else "stale")
+            if not present[k] and not own:
+                made.append(_ABSENT[modality])
+                continue
             made.append(
                 {
                     "modality": modality,
                     "event_id": record.event.event_id if own else None,
-                    "event_time": utc(self._since_ms[i][k]) if present else None,
-                    "age_s": age_h * 3600 if present else None,
-                    "freshness": freshness,
+                    "event_time": self._utc(since_ms[k]) if present[k] else None,
+                    "age_s": age_h[k] * 3600 if present[k] else None,
+                    "freshness": _freshness(age_h[k], FRESH_H[modality]) if present[k] else "absent",
                     "quality": _quality(record) if own else [],
                 }
             )
         return made
 
+    def _utc(self, ms: int) -> datetime:
+        """The instant; most times of a batch occur several times in it."""
+        known = self._times.get(ms)
+        if known is None:
+            known = self._times[ms] = utc(ms)
+        return known
+
 
 _TOPIC: Final = {"vitals": "patient.vitals", "notes": "patient.notes", "imaging": "patient.imaging"}
+_ABSENT: Final[dict[str, dict[str, Any]]] = {
+    modality: {
+        "modality": modality, "event_id": None, "event_time": None, "age_s": None, "freshness": "absent", "quality": [],
+    }
+    for modality in MODALITIES
+}  # fmt: skip
 _NO_ALERT: Final[dict[str, Any]] = {
     "alert_id": None, "state": "none", "tier": None, "action_id": None, "dedupe_key": None, "reason": None,
     "raised_at": None, "ack_by": None, "expires_at": None, "stale": False, "revision": 0,
@@ -396,11 +409,16 @@ def _optional(values: NDArray[np.float32]) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN differs from itself
 
 
+def _freshness(age_h: float, limit_h: float) -> str:
+    return "fresh" if age_h <= limit_h else "stale"
+
+
+def _none_below_zero(points: NDArray[np.int8]) -> list[list[int | None]]:
+    """-1, points that cannot be determined, as None."""
+    given: list[list[int | None]] = np.where(points < 0, np.array(None), points.astype(object)).tolist()
+    return given
+
+
 def _quality(record: Record) -> list[str]:
     bits = 0 if record.encoded is None else record.encoded.quality
     return [text for bit, text in _QUALITY if bits & bit]
-
-
-def _uuid_text(raw: bytes) -> str:
-    text = raw.hex()
-    return "-".join(text[a:b] for a, b in _UUID_PARTS)

@@ -152,7 +152,9 @@ class Patients:
                 pinned.waiting = []
         claimed = claim(list(self._pinned)[:256])
         for patient in [patient for patient in self._pinned if patient in claimed]:
-            held = self._pinned[patient]
+            held = self._pinned.get(patient)
+            if held is None:  # pushed out while another was written
+                continue
             expected, context = held.value[:VERSION_BYTES], unpack([held.value])
             context["version"] = _next_version(expected)
             value = pack(context)[0]
@@ -162,7 +164,7 @@ class Patients:
                 self._away(error)
                 break
             self._back()
-            del self._pinned[patient]
+            self._pinned.pop(patient, None)  # it may have been pushed out while it was written
             if won:
                 self._count("write", "written_late", 1)
                 self._remember(patient, value)
@@ -200,8 +202,10 @@ class Patients:
                 self._remember(change.patient, value)
                 self._settled(change.finished)
                 return
-        near = self._near.get(change.patient) or pack(unpack([None]))[0]
-        self._pin([change], [near[:VERSION_BYTES]], [near], now)
+        held = unpack([self._near.get(change.patient)])
+        version = bytes(held["version"][0])
+        await self._refold(held, change.events)
+        self._pin([change], [version], pack(held), now)
 
     def _pin(self, changes: Sequence[Change], expected: Sequence[bytes], values: Sequence[bytes], now: float) -> None:
         for change, version, value in zip(changes, expected, values, strict=True):
@@ -212,7 +216,8 @@ class Patients:
         self._count("write", "pinned", len(changes))
         while len(self._pinned) > self._most:
             _, oldest = self._pinned.popitem(last=False)
-            self._settled(oldest.waiting)
+            waiting, oldest.waiting = oldest.waiting, []
+            self._settled(waiting)
             self._count("write", "dropped", 1)
 
     def _remember(self, patient: bytes, value: bytes) -> None:

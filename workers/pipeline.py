@@ -31,7 +31,7 @@ from topics.notes import NoteEvent
 from topics.reasons import Reason
 from topics.vitals import VitalsEvent
 from workers.batcher import Batch, LaneSettings, MicroBatcher
-from workers.context import digest64
+from workers.context import digest64, take
 from workers.control import ControlBoard
 from workers.decide import Decider, Work
 from workers.encoders import Encoder
@@ -178,9 +178,9 @@ class Pipeline:
         self.settle_now(decision.record.source for decision in decisions if isinstance(decision, Duplicate))
         self._count(records, published, refused)
         changes = _changes(patients, published)
-        written = [slot[change.patient] for change in changes]
+        written = np.array([slot[change.patient] for change in changes], np.intp)
         with self._timed("context_write"):
-            await self._patients.write(contexts[written], changes, time.monotonic())
+            await self._patients.write(take(contexts, written), changes, time.monotonic())
         kept = {id(publish.record.source) for publish in published}
         self.settle_now(each.source for each in refused if id(each.source) not in kept)
 
@@ -244,8 +244,11 @@ class Pipeline:
 
     def _observe(self, published: Sequence[Publish]) -> None:
         now = time.monotonic()
+        if not published:
+            return
+        latency = self._metrics.latency.labels(published[0].record.source.topic)  # a batch is of one topic
         for publish in published:
-            self._metrics.latency.labels(publish.record.source.topic).observe(now - publish.record.source.received)
+            latency.observe(now - publish.record.source.received)
 
     def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)

@@ -150,23 +150,24 @@ class Publisher:
                     pause = min(_LONGEST_PAUSE_S, pause * 2)
         return refused
 
-    async def _send(self, topic: str, partition: int, items: Sequence[Outgoing]) -> None:
-        """One attempt at all items; every outcome is awaited before it returns or raises."""
+    async def _send(self, topic: str, partition: int, items: list[T]) -> None:
+        """One attempt at all items, in batches one after the other; what was acknowledged is taken out of `items`.
+
+        A batch must not be under way beside the one before it: that one's failure and retry would let it overtake.
+        """
         producer = self._producer
         assert producer is not None
         batches = [producer.create_batch()]
-        for index, item in enumerate(
-            items
-        ):  # all are packed before any is sent: a too large one stops the attempt before it starts
+        for index, item in enumerate(items):  # all are packed before any is sent: too large stops it before it starts
             if not _append(batches[-1], item):
                 if batches[-1].record_count():
                     batches.append(producer.create_batch())
                 if batches[-1].record_count() or not _append(batches[-1], item):
                     raise TooLargeError(index)
-        futures = [await producer.send_batch(batch, topic, partition=partition) for batch in batches]
-        for outcome in await asyncio.gather(*futures, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        for batch in batches:
+            sent = batch.record_count()
+            await (await producer.send_batch(batch, topic, partition=partition))
+            del items[:sent]
         self._failing = False
 
     async def _wait_or_raise(self, error: Exception, pause: float) -> None:

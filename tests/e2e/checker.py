@@ -141,7 +141,7 @@ def check(
         *_lost_or_wrong(inputs, recommendations, dead_letters, verdict.ends),
         *_foreign(inputs, recommendations, dead_letters),
         *_unrecognisable(recommendations),
-        *_out_of_order(recommendations),
+        *_out_of_order(inputs, recommendations),
         *_committed_early(inputs, [*recommendations, *dead_letters], samples),
     ]
     return verdict
@@ -224,7 +224,8 @@ def _unrecognisable(recommendations: Sequence[Recommendation]) -> Iterator[Viola
             yield Violation("unrecognisable", f"{this} names two events: {by_id[this]} and {event}")
 
 
-def _out_of_order(recommendations: Sequence[Recommendation]) -> Iterator[Violation]:
+def _out_of_order(inputs: Sequence[Input], recommendations: Sequence[Recommendation]) -> Iterator[Violation]:
+    originals = {given.place: first for given, first in _firsts(inputs)}
     seen: set[Place] = set()
     newest: dict[tuple[str, str, int], int] = {}
     home: dict[str, TopicPartition] = {}
@@ -232,12 +233,13 @@ def _out_of_order(recommendations: Sequence[Recommendation]) -> Iterator[Violati
         where = (output.place.topic, output.place.partition)
         if home.setdefault(output.patient, where) != where:
             yield Violation("order", f"{output.place}: the same patient's output also lies in {home[output.patient]}")
-        if output.cause in seen:
+        original = originals.get(output.cause, output.cause)
+        if seen & {output.cause, original}:  # a repeat, of itself or of what it duplicates
             continue
         seen.add(output.cause)
         lane = (output.patient, output.cause.topic, output.cause.partition)
         if output.cause.offset < newest.get(lane, -1):
-            yield Violation("order", f"{output.cause} came out after offset {newest[lane]} of the same patient")
+            yield Violation("order", f"{output.event_id} at {output.cause} came out after offset {newest[lane]}")
         newest[lane] = max(output.cause.offset, newest.get(lane, -1))
 
 

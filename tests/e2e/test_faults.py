@@ -105,9 +105,9 @@ async def test_a_second_worker_joins_and_leaves(system: System) -> None:
     await assert_state_equals_offline(system)
 
 
-async def test_redis_stopped_and_started(broker: Broker, prefix: str, tmp_path: Path) -> None:
+async def test_redis_stopped_and_started(tansu: Tansu, unique: str, tmp_path: Path) -> None:
     with EmbeddedRedis(data=tmp_path / "redis") as redis:
-        async with System(broker, redis.url, prefix, tmp_path) as system:
+        async with System(tansu, redis.url, f"{unique}.", tmp_path) as system:
             worker = await system.worker()
             # without Redis nobody can tell that an event id was used before for something else
             system.feed(load(seed=4, conflicts=False), rate=RATE / 2)
@@ -205,7 +205,7 @@ async def test_outputs_refused_for_their_size_become_dead_letters(
     kafka.start()
     records = [record if record.expect == "dead letter" else record._replace(expect=None) for record in load(seed=9)]
     async with System(kafka, valkey.url, f"{unique}.", tmp_path) as system:
-        await system.worker()
+        worker = await system.worker()
         system.feed(records, rate=RATE)
         await system.written(COUNT // 3)
         refused = f"{unique}.{RECOMMENDATIONS}"
@@ -216,4 +216,5 @@ async def test_outputs_refused_for_their_size_become_dead_letters(
         verdict = await system.verdict()
         assert not verdict.violations, repr(verdict)
         assert verdict.reasons["output_refused"] > 10
+        assert worker.exits == [], "one refused record ended the worker"
         assert verdict.ends["recommendation"] > COUNT // 3

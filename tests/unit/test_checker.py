@@ -55,6 +55,11 @@ class TestKept:
         again = [output(at, cause) for at, cause in enumerate([0, 1, 2, 0, 1, 2, 3])]
         assert not check([given(i) for i in range(4)], again, []).violations
 
+    def test_a_repetition_published_late_is_a_repeat_and_not_out_of_order(self) -> None:
+        inputs = [given(0), given(1, event="e0", digest="d0", expect="duplicate"), given(2)]
+        late = output(2, 1, event="e0")
+        assert not check(inputs, [output(0, 0), output(1, 2), late], []).violations
+
     def test_order_is_asked_of_each_patient_alone(self) -> None:
         inputs = [given(0, patient="p"), given(1, patient="q")]
         assert not check(inputs, [output(0, 1, patient="q"), output(1, 0, patient="p")], []).violations

@@ -160,8 +160,8 @@ def test_missing_data_never_clears(series):
 def test_no_model_output_lowers_a_tier_or_ends_an_alert(series, last, risk):
     history = run(*series)
     before = history[-1][1] if history else QUIET
-    without, _, _ = step(before, replace(last, risk=None), POLICY, new_id=ID, action=1)
-    with_model, _, _ = step(before, replace(last, risk=risk), POLICY, new_id=ID, action=1)
+    without, _, _ = step(before, last._replace(risk=None), POLICY, new_id=ID, action=1)
+    with_model, _, _ = step(before, last._replace(risk=risk), POLICY, new_id=ID, action=1)
     assert with_model.tier >= without.tier
     assert with_model.active >= without.active
 

@@ -62,3 +62,11 @@ class TestAlerts:
         assert alert_id("k", "r1") == alert_id("k", "r1")
         assert alert_id("k", "r1") != alert_id("k", "r2")
         assert uuid.UUID(bytes=alert_id("k", "r1")).version == 5
+
+
+@given(st.text(), st.text(max_size=50))
+def test_ids_are_version_5_uuids_of_the_standard_library(topic, event):
+    namespace = uuid.uuid5(uuid.NAMESPACE_DNS, "recommendations.wardstream")
+    assert recommendation_id(topic, "s", event, "live") == str(
+        uuid.uuid5(namespace, f"{topic}\x1fs\x1f{event}\x1flive")
+    )
