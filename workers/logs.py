@@ -51,6 +51,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.raiseExceptions = False  # it would print the message and its arguments where a handler fails
     for name, level in _QUIET.items():
         logging.getLogger(name).setLevel(max(level, root.level))
 
@@ -71,6 +72,7 @@ def _library_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) ->
     """A library's message: its template without the arguments, which may hold anything."""
     record = event.get("_record")
     if record is not None:
-        event["event"] = str(record.msg)
+        message = record.msg
+        event["event"] = type(message).__name__ if isinstance(message, BaseException) else str(message)
         event["logger"] = record.name
     return event

@@ -1,4 +1,4 @@
-"""Encoders: the cache spares the model, failing items are isolated, missing images are results, a source is awaited."""
+"""Encoders: the cache spares the model, a failing item is isolated, a missing image is a result."""
 
 from __future__ import annotations
 
