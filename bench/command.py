@@ -156,8 +156,9 @@ def _bar(total: int) -> Iterator[tuple[Progress, Callable[[], None]]]:
 def main() -> None:
     """Entry point. Every error ends as one line on stderr and a non-zero status."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):  # a stop by `kill` takes the same way out as Ctrl-C
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command()(bench)

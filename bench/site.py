@@ -85,7 +85,7 @@ class Worker(WorkerProcess):
         results, batches = counts.values()
         return Sample(time.monotonic(), results, batches, process.cpu_s(self.pid))
 
-    def run_through(self, count: int, *, pause_s: float = 0.2, patience_s: float = 60.0) -> list[Sample]:
+    def run_through(self, count: int, *, pause_s: float = 0.5, patience_s: float = 60.0) -> list[Sample]:
         """Wait until `count` records have ended; what was seen on the way.
 
         Raises:

@@ -51,13 +51,15 @@ from workers.stores import MemoryContexts, RedisContexts
 
 _BATCH: Final = 256
 _ROUNDS: Final = WINDOW + 3  # the window is full before the last one
+_SMALL: Final = (1, 16)  # batches of a quiet worker: what a batch costs whatever its size shows here
+_BESIDE: Final = "beside"  # shown, not summed
 _LANE_PATIENTS: Final = 2000  # whose records lie in a full lane
 _PROFILE_LINES: Final = 45
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Cost of a stage in microseconds an event; `inside` names the stage that it is a part of."""
+    """Cost of a stage in microseconds an event; `inside` names the stage that it is a part of, or `_BESIDE`."""
 
     name: str
     us: float
@@ -114,8 +116,11 @@ class Workbench:
         return records
 
     def decide(self, contexts: Contexts, records: list[Record]) -> list[Any]:
-        """Decide a batch; `contexts` holds the contexts after it."""
-        return self.parts.decider.decide(Work(records, self.slots, contexts, self.degraded), self.control)
+        """Decide a batch, one record a context; `contexts` holds the contexts after it."""
+        count = len(records)
+        return self.parts.decider.decide(
+            Work(records, self.slots[:count], contexts, self.degraded[:count]), self.control
+        )
 
 
 def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: bool = False) -> tuple[Section, str]:
@@ -180,8 +185,20 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
         ),
         Stage("serialise", _best(rounds, lambda: [orjson.dumps(body) for body in bodies]), "decide"),
     ]
-    rest = total - sum(stage.us for stage in parts if stage.inside == "decide")
-    return [Stage("decide", total), *parts, Stage("bodies, ids, headers, alert policy, the rest", rest, "decide")]
+    small = [
+        Stage(
+            f"decide, {count} at a time",
+            _best(rounds, lambda c: bench.decide(c, records[: len(c)]), bench.contexts[:count].copy) * _BATCH / count,
+            _BESIDE,
+        )
+        for count in _SMALL
+    ]
+    rest = Stage(
+        "bodies, ids, headers, alert policy, the rest",
+        total - sum(s.us for s in parts if s.inside == "decide"),
+        "decide",
+    )
+    return [Stage("decide", total), *parts, rest, *small]
 
 
 def _around(bench: Workbench, settings: Settings, rounds: int) -> list[Stage]:
@@ -252,7 +269,7 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     stages = []
     for name, times in found.items():
         cpu, wall = (min(column) / _BATCH * 1e6 for column in zip(*times[1:], strict=True))
-        stages += [Stage(name + ", client", cpu), Stage(name + ", whole round trip", wall, "redis")]
+        stages += [Stage(name + ", client", cpu), Stage(name + ", whole round trip", wall, _BESIDE)]
     return stages
 
 
@@ -316,8 +333,8 @@ def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
     whole = sum(stage.us for stage in stages if not stage.inside)
     rows = []
     for stage in stages:
-        depth = {"": 0, "decide": 1, "fold": 2, "redis": 1}[stage.inside]
-        share = "" if stage.inside == "redis" else f"{stage.us / whole:.0%}"
+        depth = {"": 0, "decide": 1, "fold": 2, _BESIDE: 1}[stage.inside]
+        share = "" if stage.inside == _BESIDE else f"{stage.us / whole:.0%}"
         rows.append(("· " * depth + stage.name, number(stage.us), share))
     rows.append(("sum", number(whole), "100%"))
     return Section(
@@ -329,7 +346,7 @@ def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
         [
             f"CPU time of one thread, batches of {_BATCH} patients with full windows, best of "
             f"{plan.stage_rounds}; what is indented is part of the line above it."
-            + (" Whole round trips are by the clock and not in the sum." if with_redis else ""),
+            + (" Whole round trips (by the clock) and small batches are not in the sum." if with_redis else ""),
             (
                 "Garbage collection: mean of deciding with the collector less without it, three batches of "
                 "results alive, in a process with Python's default thresholds."
