@@ -7,6 +7,7 @@ of ours inside it (docs/adr/0001): Faust's own consumer, producer and web server
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
@@ -229,10 +230,9 @@ class Runner(faust.Service):  # type: ignore[misc]
         return dict(found)
 
     async def _refold(self, context: Any, records: Any) -> None:
-        await self._parts.threads.run(
-            "decide",
-            lambda: self._parts.decider.refold(context, records, self.board.snapshot(time.time_ns() // 1_000_000)),
-        )
+        control = self.board.snapshot(time.time_ns() // 1_000_000)
+        refold = functools.partial(self._parts.decider.refold, context, records, control)
+        await self._parts.threads.run("decide", refold)
 
     def _settle(self, sources: Iterable[Source]) -> None:
         self.pipeline.settle_now(sources)

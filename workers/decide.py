@@ -110,8 +110,8 @@ class Decider:
         """Fold record by record for a patient, all patients together; then judge all that has come about at once."""
         started_ms = self._now_ms()
         count = len(work.records)
-        outcome, reasons = np.zeros(count, np.uint8), [[] for _ in range(count)]  # type: list[list[Reason]]
-        cold = np.zeros(count, bool)
+        outcome, cold = np.zeros(count, np.uint8), np.zeros(count, bool)
+        reasons: list[list[Reason]] = [[] for _ in range(count)]
         after = blank(count)  # each record's patient after that record
         parts = rounds(work.slots)
         for index in parts:

@@ -125,6 +125,7 @@ class ImageEncoder:
             else:
                 self._breaker.success(time.monotonic())
                 return data
+        return None
 
     async def _wait_for_source(self) -> None:
         while not self._breaker.allow(time.monotonic()):

@@ -182,17 +182,16 @@ class Pipeline:
         self.settle_now(decision.record.source for decision in decisions if isinstance(decision, Duplicate))
         self._count(records, published, refused)
         # What could not be published must not be remembered as told: those contexts are made anew without it.
-        tainted = {
-            record.patient for record in records if any(record.source is each.source for each in refused_outputs)
-        }
+        lost = {id(each.source) for each in refused_outputs}
+        tainted = {record.patient for record in records if id(record.source) in lost}
         changes = _changes(patients, published)
-        written = [change for change in changes if change.patient not in tainted]
-        rows = np.array([slot[change.patient] for change in written], np.intp)
+        good = [change for change in changes if change.patient not in tainted]
+        rows = np.array([slot[change.patient] for change in good], np.intp)
         with self._timed("context_write"):
-            await self._patients.write(take(contexts, rows), written, time.monotonic())
-            await self._patients.make_anew(
-                [change for change in changes if change.patient in tainted], time.monotonic()
-            )
+            await self._patients.write(take(contexts, rows), good, time.monotonic())
+            if tainted:
+                again = [change for change in changes if change.patient in tainted]
+                await self._patients.make_anew(again, time.monotonic())
         self.settle_now(each.source for each in refused)
 
     def settle_now(self, sources: Iterable[Source]) -> None:

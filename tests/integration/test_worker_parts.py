@@ -22,7 +22,7 @@ from tests.unit.workers.made import ILL, WELL, note, vitals
 from topics import headers as names
 from topics.catalogue import NOTES, VITALS
 from topics.recommendation import RecommendationEvent
-from workers.control import ControlBoard
+from workers.control import Control, ControlBoard
 from workers.ledger import PartitionLedger
 from workers.logs import configure
 from workers.metrics import Metrics
@@ -81,7 +81,7 @@ class Worker:
         self.pipeline.settle_now(sources)
 
     async def _refold(self, context, records) -> None:
-        self.parts.decider.refold(context, records)
+        self.parts.decider.refold(context, records, Control())
 
     async def __aenter__(self) -> Self:
         await self.publisher.start()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workers import __version__
 from workers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -101,8 +102,7 @@ class TestCompose:
         assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+[\w.-]*", SERVICES[name]["image"])
 
     def test_the_image_has_the_version_of_the_package(self):
-        version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-        assert {service["image"] for service in OURS.values()} == {f"wardstream:{version}"}
+        assert {service["image"] for service in OURS.values()} == {f"wardstream:{__version__}"}
 
     @pytest.mark.parametrize("name", SERVICES)
     def test_what_a_service_waits_for_exists_and_can_become_so(self, name):

@@ -83,9 +83,12 @@ def test_the_settings_page_is_that_of_the_code() -> None:
     assert TEXTS["docs/settings.md"] == render_markdown(), "run  python tests/unit/test_docs.py"
 
 
+MADE = {"bench/results/latest.md", "bench/results/latest.json"}
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_files_exist(page: str) -> None:
-    assert [path for path in PATHS.findall(TEXTS[page]) if not (ROOT / path).exists()] == []
+    assert [path for path in PATHS.findall(TEXTS[page]) if not (ROOT / path).exists() and path not in MADE] == []
 
 
 @pytest.mark.parametrize("page", TEXTS)

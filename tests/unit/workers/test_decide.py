@@ -207,7 +207,7 @@ class TestFailingModel:
 
     def test_a_refold_goes_on_without_the_model(self):
         context = blank(1)
-        fragile().decider.refold(context, [self.batch()[1], self.batch()[4]])
+        fragile().decider.refold(context, [self.batch()[1], self.batch()[4]], Control())
         assert context["rows"][0] == 2
         assert (context["window"]["quality"][0, :2] & SKIP_MODEL).tolist() == [SKIP_MODEL, 0]
 

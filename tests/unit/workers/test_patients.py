@@ -8,6 +8,7 @@ import structlog
 from tests.fakes import FakeStore
 from tests.unit.workers.made import Ward, record, vitals
 from workers.context import pack, unpack
+from workers.control import Control
 from workers.patients import Change, Patients
 from workers.stores import VERSION_BYTES
 
@@ -25,13 +26,13 @@ class Worker:
         )  # fmt: skip
 
     async def _refold(self, context, records) -> None:
-        self.ward.decider.refold(context, records)
+        self.ward.decider.refold(context, records, Control())
 
     async def take(self, event: dict, offset: int, now: float = 0.0) -> list[bool]:
         """One record from reading to writing; whether its context did not come from the store."""
         made = record(event, offset=offset)
         contexts, degraded = await self.patients.read([made.patient])
-        self.ward.decider.refold(contexts, [made])
+        self.ward.decider.refold(contexts, [made], Control())
         await self.patients.write(contexts, [Change(made.patient, [made], [made.source])], now)
         return degraded.tolist()
 
@@ -128,8 +129,8 @@ class TestALostComparison:
         one, two = record(vitals("p1", 0), offset=1), record(vitals("p2", 0), offset=2)
         contexts, _ = await worker.patients.read([one.patient, two.patient])
         await Worker(store).take(vitals("p1", 5), 50)
-        worker.ward.decider.refold(contexts[:1], [one])
-        worker.ward.decider.refold(contexts[1:], [two])
+        worker.ward.decider.refold(contexts[:1], [one], Control())
+        worker.ward.decider.refold(contexts[1:], [two], Control())
         changes = [Change(r.patient, [r], [r.source]) for r in (one, two)]
         await worker.patients.write(contexts, changes, 0.0)
         assert stored(store, "p1") == [0, 5]
