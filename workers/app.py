@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import os
 import signal
 import tempfile
@@ -42,7 +41,7 @@ from workers.records import Source
 from workers.settings import Settings
 from workers.slow_start import Care
 from workers.stores import RedisContexts
-from workers.warm_up import warm_up
+from workers.warm_up import calm_collector, warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -180,7 +179,7 @@ class Runner(faust.Service):  # type: ignore[misc]
     async def _run(self) -> None:
         try:
             await warm_up(self._parts, self.settings)
-            _calm_collector()
+            calm_collector()
             self._warm = True
             await _connected(self._publisher.start)
             await _connected(self._admin.start)
@@ -255,13 +254,6 @@ def _advice(error: BaseException) -> str:
     if isinstance(error, OffsetsGoneError):
         return str(error)
     return "it stays uncommitted: start again; if it comes back, look at the place named in `at`"
-
-
-def _calm_collector() -> None:
-    """Outputs have no cycles: looking for garbage among them at Python's own pace costs a quarter of a decision."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

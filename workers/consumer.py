@@ -87,6 +87,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
         self._taken_up: set[TopicPartition] = set()
         self._base: dict[TopicPartition, int] = {}
         self._assigned = asyncio.Event()
+        self._generation = 0  # counts assignments: a fetch may span the change from one to the next
         self._commit_turn = asyncio.Lock()
 
     async def start(self) -> None:
@@ -105,6 +106,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Drain and commit before the partitions go; then forget them."""
         self._assigned.clear()
+        self._generation += 1
         if self.ledger.in_flight or self._taken_up:
             await self._hand_over()
         self.ledger.revoke(list(revoked) + list(self._taken_up))
@@ -140,35 +142,41 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         while True:
             await self._assigned.wait()
-            if self._fresh:
-                await self._look_up(sorted(self._fresh))
-            await self._advance_slow_starts()
-            partitions = [tp for tp in self._taken_up if self._fetchable(tp)]
-            if not partitions:
+            try:
+                await self._turn()
+            except IllegalStateError:  # a partition was revoked while we asked about it: look again
                 await asyncio.sleep(0.005)
-                continue
+
+    async def _turn(self) -> None:
+        if self._fresh:
+            await self._look_up(sorted(self._fresh))
+        await self._advance_slow_starts()
+        partitions = [tp for tp in self._taken_up if self._fetchable(tp)]
+        if partitions:
             await self._fetch(partitions)
+        else:
+            await asyncio.sleep(0.005)
 
     def _fetchable(self, tp: TopicPartition) -> bool:
         return not self._held.get(tp) and self._sink.room(tp.topic)
 
     async def _fetch(self, partitions: list[TopicPartition]) -> None:
+        generation = self._generation
         try:
             batches = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS)
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             await self._offset_gone(error)
             return
-        except IllegalStateError:  # revoked while we asked
-            return
         for tp, records in batches.items():
-            if not self._assigned.is_set() or tp not in self.ledger:
-                return  # a rebalance came between: it seeks back to what was committed
+            if generation != self._generation:
+                return  # of an assignment that is over: the new one reads them again from what was committed
             if tp in self._slow:
                 self._held[tp] = deque(records)
             else:
                 await self._deliver(tp, records, Care.NORMAL)
 
     async def _deliver(self, tp: TopicPartition, records: list[Any], care: Care) -> None:
+        """Hand records on; nothing may be awaited between fetching them and this."""
         ledger = self.ledger[tp]
         ledger.deliver(record.offset for record in records)
         await self._sink.accept(tp, ledger, records, care)
@@ -193,9 +201,12 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _look_up(self, partitions: list[TopicPartition]) -> None:
         """How each partition was left; those left cleanly start at once, the others one at a time."""
+        generation = self._generation
         try:
             known = await self._read_committed(partitions)
             for tp in partitions:
+                if generation != self._generation:
+                    return
                 found = known.get(tp)
                 if found is None or found.offset < 0:
                     await self._consumer.seek_to_beginning(tp)
@@ -210,11 +221,14 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("take_up_delayed", error=type(error).__name__)
             await asyncio.sleep(0.2)
             return
+        if generation != self._generation:
+            return
         self._fresh.difference_update(partitions)
         log.info("taking_up", offsets={f"{tp.topic}[{tp.partition}]": self._base[tp] for tp in partitions})
         clean = {tp: 1 for tp in partitions if tp not in self._slow}
         await self._mark(clean)
-        self._taken_up.update(clean)
+        if generation == self._generation:
+            self._taken_up.update(clean)
 
     async def _mark(self, attempts: dict[TopicPartition, int]) -> None:
         """Write, at the offset where we start, that a worker has begun."""
@@ -223,20 +237,21 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _advance_slow_starts(self) -> None:
         """Take up the next suspected partition, or widen the windows of those whose records have all ended."""
-        if any(tp in self._taken_up and slow.at_head for tp, slow in self._slow.items()):
-            heads = [tp for tp, slow in self._slow.items() if tp in self._taken_up and slow.at_head]
-        else:
-            heads = [tp for tp in self._slow if tp not in self._taken_up][:1]
-            for tp in heads:
+        generation = self._generation
+        if not any(tp in self._taken_up and slow.at_head for tp, slow in self._slow.items()):
+            for tp in [tp for tp in self._slow if tp not in self._taken_up][:1]:
                 await self._mark({tp: self._slow[tp].attempts + 1})
-                self._taken_up.add(tp)
+                if generation == self._generation:
+                    self._taken_up.add(tp)
         for tp in [tp for tp in self._slow if tp in self._taken_up]:
-            await self._advance(tp, self._slow[tp])
+            if generation == self._generation:
+                await self._advance(tp, self._slow[tp])
 
     async def _advance(self, tp: TopicPartition, slow: SlowStart) -> None:
         ledger, held = self.ledger[tp], self._held.get(tp)
         if ledger.in_flight:
             return
+        generation = self._generation
         if ledger.committable is not None:
             await self.commit()
             if ledger.committable is not None:
@@ -244,6 +259,9 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
             slow.progressed()
         elif slow.at_head and not held and not await self._has_records(tp):
             slow.progressed()  # nothing to suspect: the partition is at its end
+        held = self._held.get(tp)
+        if generation != self._generation:
+            return
         if slow.over:
             del self._slow[tp]
             if held:
@@ -255,8 +273,11 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _has_records(self, tp: TopicPartition) -> bool:
         """Whether the partition has anything; what a fetch brings is held."""
+        generation = self._generation
         for _ in range(_FIRST_FETCH_POLLS):
             batches = await self._consumer.getmany(tp, timeout_ms=_POLL_MS)
+            if generation != self._generation:
+                return True
             if batches.get(tp):
                 self._held[tp] = deque(batches[tp])
                 return True
