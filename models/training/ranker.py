@@ -105,6 +105,12 @@ def _scores(hybrid: Hybrid, popularity: Array, part: Examples) -> dict[str, Arra
     return dict(zip(METHODS, (by_history, by_content, by_content + by_history, same), strict=True))
 
 
+def _unseen(part: Examples, catalogue: Catalogue) -> list[str]:
+    """Actions of which nothing can be learned: their learned parts are 0 for everybody."""
+    seen = (part.history | part.target).any(0)
+    return [action.id for action, some in zip(catalogue.actions, seen, strict=True) if not some]
+
+
 def _held_out(hybrid: Hybrid, popularity: Array, part: Examples, seed: int) -> dict[str, object]:
     wanted = _with_target(part)
     gain = {method: _gains(score, wanted) for method, score in _scores(hybrid, popularity, wanted).items()}
@@ -175,7 +181,7 @@ def train_ranker(stays: Sequence[Course], plan: RankerPlan, progress: Progress =
             | {
                 "training_hours": len(training.patient),
                 "actions": len(catalogue.actions),
-                "actions_never_indicated_in_training": int((~(training.history | training.target).any(0)).sum()),
+                "never_indicated_in_training": ", ".join(_unseen(training, catalogue)),
             },
             notes="Fitted on what rules indicated in intensive care, not on clinicians' choices. Not validated.",
         ),

@@ -35,8 +35,9 @@ _FOR_FIRST_EVENTS: Final = (
 )
 _SILENT_RULES: Final = (
     "Actions whose rules need flags, oxygen, consciousness, films or a model's risk: the data have none of these, so "
-    "such actions were never or rarely indicated, little or nothing was learned of them, and within an urgency they "
-    "tend to come last."
+    "such actions were never (`never_indicated_in_training`) or rarely indicated, nothing or little was learned of "
+    "them, and within an urgency they tend to come last. That is absence of data, not low importance: antibiotics and "
+    "blood cultures are among them."
 )
 _ANOTHER_QUESTION: Final = (
     "Judging the order shown live: the figures are about foreseeing indications that are not there yet, while the "

@@ -143,6 +143,15 @@ class TestTraining:
         assert trained.manifest.config["weights"]["content"] == 0.1
         assert trained.state["weights"].tolist()[1:3] == [0.1, 0.9]
 
+    def test_actions_of_which_nothing_was_learned_are_named_and_have_no_learned_score(self):
+        trained = train_ranker(random_stays(60), PLAN)
+        unseen = str(trained.manifest.metrics["never_indicated_in_training"]).split(", ")
+        assert "ct-head" in unseen  # its rule reads a flag
+        assert "o2-titrate-94-98" not in unseen
+        rows = [CATALOGUE.index[name] for name in unseen]
+        assert (trained.state["content.profiles"][rows] == 0).all()
+        assert trained.state["collaborative.action_factors"][rows].abs().max() < 1e-6
+
     def test_a_part_in_which_nothing_happens_is_named(self):
         calm = [stay(f"made-{i}", {"pulse": [80.0] * 8}) for i in range(60)]
         with pytest.raises(ValueError, match="too few stays: nothing new is indicated in the training part"):
