@@ -107,8 +107,8 @@ def _scores(hybrid: Hybrid, popularity: Array, part: Examples) -> dict[str, Arra
 
 def _unseen(part: Examples, catalogue: Catalogue) -> list[str]:
     """Actions of which nothing can be learned: their learned parts are 0 for everybody."""
-    seen = (part.history | part.target).any(0)
-    return [action.id for action, some in zip(catalogue.actions, seen, strict=True) if not some]
+    seen = set(np.flatnonzero((part.history | part.target).any(0)).tolist())
+    return [action.id for row, action in enumerate(catalogue.actions) if row not in seen]
 
 
 def _held_out(hybrid: Hybrid, popularity: Array, part: Examples, seed: int) -> dict[str, object]:
