@@ -1,6 +1,6 @@
-"""All networks of one release, loaded and ready to infer.
+"""All networks of one release and the ranker, loaded and ready to infer.
 
-The shipped artefacts lie beside this file; an operator's own folder has the same layout, one folder a network, and
+The shipped artefacts lie beside this file; an operator's own folder has the same layout, one folder a model, and
 may hold only some of them: what it lacks comes from the shipped ones.
 """
 
@@ -14,22 +14,28 @@ from typing import Any, Final, TypeVar
 import torch
 from torch import Tensor, nn
 
+from models.clinical.actions import Catalogue
+from models.columns import COLUMNS
 from models.fusion import FusionConfig, LateFusion
 from models.imaging import ImagingConfig, ImagingEncoder
 from models.notes import NotesConfig, NotesEncoder
+from models.recommend.ranker import Ranker
 from models.tokens import FILE, NoteTokenizer
 from models.vitals import VitalsConfig, VitalsEncoder
 from models.weights import MANIFEST, Manifest, WeightsError, load
 
 ARTEFACTS: Final = Path(__file__).parent / "artefacts"
-NAMES: Final = ("vitals", "notes", "imaging", "fusion")
+NAMES: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
+
+_FACTORS: Final = "collaborative.action_factors"
+"""The one tensor of the ranker whose width is free."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The networks in `eval()`, without gradients, on one device.
+    """The networks in `eval()`, without gradients, on one device, and the ranker, which is arrays on the CPU.
 
     Attributes:
         vitals: One step an event.
@@ -37,6 +43,7 @@ class Bundle:
         tokenizer: What the notes encoder reads.
         imaging: Imaging encoder.
         fusion: Late fusion.
+        ranker: Orders the catalogue's actions; fitted for the shipped catalogue.
         manifests: By name.
     """
 
@@ -45,6 +52,7 @@ class Bundle:
     tokenizer: NoteTokenizer
     imaging: ImagingEncoder
     fusion: LateFusion
+    ranker: Ranker
     manifests: dict[str, Manifest] = field(default_factory=dict)
 
     @property
@@ -54,7 +62,7 @@ class Bundle:
 
 
 def artefact(folder: Path | None, name: str) -> Path:
-    """Where a network's artefact lies: in `folder` if it is there, else among the shipped ones."""
+    """Where a model's artefact lies: in `folder` if it is there, else among the shipped ones."""
     own = folder / name if folder is not None else None
     return own if own is not None and (own / MANIFEST).is_file() else ARTEFACTS / name
 
@@ -74,8 +82,37 @@ def build(network: Callable[[], Network], state: dict[str, Tensor], where: Path,
     return built.to(device).eval().requires_grad_(False)
 
 
+def build_ranker(state: dict[str, Tensor], where: Path) -> Ranker:
+    """The ranker of a state, for the shipped catalogue and `models.columns`.
+
+    Raises:
+        WeightsError: The state is of another catalogue or of other columns, or not of a ranker.
+    """
+    try:
+        return _ranker(state)
+    except (IndexError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{where} does not fit this release of wardstream: {reason}") from error
+
+
+def _ranker(state: dict[str, Tensor]) -> Ranker:
+    catalogue = Catalogue.load()
+    wanted = Ranker.unfitted(catalogue, len(COLUMNS)).state_dict()
+    if state.keys() != wanted.keys():
+        raise ValueError(f"its tensors are {', '.join(sorted(state))}, not {', '.join(sorted(wanted))}")
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite")
+    ranker = Ranker.from_state_dict(catalogue, state)  # says so if the catalogue is another
+    for name, tensor in state.items():
+        free = name == _FACTORS and tensor.ndim == wanted[name].ndim  # as many factors as were fitted
+        if tensor.shape[: 1 if free else None] != wanted[name].shape[: 1 if free else None]:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
+    return ranker
+
+
 def load_bundle(folder: Path | None = None, device: torch.device | str = "cpu") -> Bundle:
-    """Load every network.
+    """Load every network and the ranker.
 
     Args:
         folder: An operator's artefacts; None for the shipped ones.
@@ -109,6 +146,7 @@ def load_bundle(folder: Path | None = None, device: torch.device | str = "cpu") 
             lambda: ImagingEncoder(ImagingConfig(**config["imaging"])), states["imaging"], places["imaging"], device
         ),
         fusion=build(lambda: LateFusion(FusionConfig(**config["fusion"])), states["fusion"], places["fusion"], device),
+        ranker=build_ranker(states["ranker"], places["ranker"]),
         manifests={name: manifest for name, (_, manifest) in loaded.items()},
     )
 

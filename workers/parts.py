@@ -9,9 +9,6 @@ from dataclasses import dataclass
 import torch
 
 from models.bundle import Bundle, load_bundle
-from models.clinical.actions import Catalogue
-from models.columns import COLUMNS
-from models.recommend.ranker import Ranker
 from topics.catalogue import IMAGING, NOTES, RECOMMENDATIONS, full_name
 from workers.breaker import Breaker
 from workers.decide import Decider
@@ -62,10 +59,10 @@ def build_parts(
     """
     torch.set_num_threads(settings.torch_threads)
     device = choose_device(settings.device)
-    models = Models.of(bundle or load_bundle(settings.models_dir, device), device)
-    catalogue = Catalogue.load()
+    bundle = bundle or load_bundle(settings.models_dir, device)
+    models = Models.of(bundle, device)
     decider = Decider(
-        Judge(catalogue, Ranker.unfitted(catalogue, len(COLUMNS))),
+        Judge(bundle.ranker.catalogue, bundle.ranker),
         models,
         run=settings.run,
         output_topic=full_name(settings.topic_prefix, RECOMMENDATIONS),

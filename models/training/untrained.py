@@ -1,4 +1,4 @@
-"""Networks of the shipped sizes with random weights: for tests of everything around them.
+"""Networks of the shipped sizes with random weights, and an unfitted ranker: for tests of everything around them.
 
 Their manifests say `trained: false`; their outputs mean nothing.
 """
@@ -11,9 +11,12 @@ from pathlib import Path
 import torch
 
 from models import imaging, vitals
+from models.clinical.actions import Catalogue
+from models.columns import COLUMNS
 from models.fusion import LateFusion
 from models.imaging import ImagingEncoder
 from models.notes import NotesConfig, NotesEncoder
+from models.recommend.ranker import Ranker
 from models.tokens import FILE, NoteTokenizer
 from models.vitals import VitalsEncoder
 from models.weights import Manifest, save
@@ -26,10 +29,10 @@ NOTE_LABELS = ("general medicine", "surgery", "radiology")
 
 
 def write_untrained(folder: Path, seed: int = 0) -> None:
-    """Write one artefact a network.
+    """Write one artefact a model.
 
     Args:
-        folder: Gets the folders vitals, notes, imaging and fusion.
+        folder: Gets the folders vitals, notes, imaging, fusion and ranker.
         seed: Of the weights; the same seed gives the same files.
     """
     with torch.random.fork_rng(devices=[]):
@@ -51,3 +54,5 @@ def write_untrained(folder: Path, seed: int = 0) -> None:
         )  # fmt: skip
         save(folder / name, network.state_dict(), manifest)
     tokenizer.save(folder / "notes" / FILE)
+    unfitted = Manifest(name="ranker", version="0.0.0", trained=False, notes="Fitted to nothing: rules and risk only.")
+    save(folder / "ranker", Ranker.unfitted(Catalogue.load(), len(COLUMNS)).state_dict(), unfitted)

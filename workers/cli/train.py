@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.training.split import Part
     from models.weights import Manifest
 
-app = typer.Typer(help="Train the networks on the public data sets.")
+app = typer.Typer(help="Train the models on the public data sets.")
 console = Console(stderr=True)
 
 
@@ -38,6 +38,7 @@ class Model(StrEnum):
     notes = "notes"
     imaging = "imaging"
     fusion = "fusion"
+    ranker = "ranker"
     all = "all"
 
 
@@ -63,13 +64,15 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def _write(out: Path, trained: Trained) -> Manifest:
     """Save weights, manifest and card, and print the card's figures."""
-    from models.training.card import ABOUT, card
+    from models.training import card, ranker_card
     from models.weights import save
 
-    manifest = trained.manifest.model_copy(update={"data": ABOUT[trained.manifest.name].data})
-    folder = out / manifest.name
-    written = save(folder, trained.state, manifest)
-    (folder / "CARD.md").write_text(card(written), encoding="utf-8")
+    name = trained.manifest.name
+    data = ranker_card.DATA if name == Model.ranker else card.ABOUT[name].data
+    folder = out / name
+    written = save(folder, trained.state, trained.manifest.model_copy(update={"data": data}))
+    text = ranker_card.card(written) if name == Model.ranker else card.card(written)
+    (folder / "CARD.md").write_text(text, encoding="utf-8")
     console.print(f"{folder}: {written.name} {written.version}")
     console.print_json(data=written.metrics)
     return written
@@ -170,17 +173,40 @@ def _fusion(data: Path, out: Path, epochs: int | None, seed: int) -> None:
     _write(out, train_fusion(hours, of_notes, of_images, plan))
 
 
-_TRAINERS = {Model.vitals: _vitals, Model.notes: _notes, Model.imaging: _imaging, Model.fusion: _fusion}
+def _ranker(data: Path, out: Path, epochs: int | None, seed: int) -> None:
+    from models.training.ranker import RankerPlan, train_ranker
+    from workers.datasets import physionet2019
+    from workers.datasets.folder import DatasetError
+
+    plan = RankerPlan(seed=seed) if epochs is None else RankerPlan(iterations=epochs, seed=seed)
+    stays = list(physionet2019.stays(data))
+    with _progress() as tell:
+        try:
+            trained = train_ranker(stays, plan, tell)
+        except ValueError as error:
+            raise DatasetError(f"{physionet2019.FILE}: {error}") from error
+    _write(out, trained)
+
+
+_TRAINERS = {
+    Model.vitals: _vitals,
+    Model.notes: _notes,
+    Model.imaging: _imaging,
+    Model.ranker: _ranker,  # before fusion, which loads everything in OUT
+    Model.fusion: _fusion,
+}
 
 
 @app.command()
 def train(
-    model: Annotated[Model, typer.Argument(help="What to train; fusion builds on the other three in OUT.")],
-    out: Annotated[Path, typer.Option(help="Gets one folder a network: weights, manifest, card.")],
+    model: Annotated[Model, typer.Argument(help="What to train; fusion builds on the other networks in OUT.")],
+    out: Annotated[Path, typer.Option(help="Gets one folder a model: weights, manifest, card.")],
     data: Annotated[
         Path | None, typer.Option(help="Folder of data sets; WARDSTREAM_DATA, else ../shared/data, when left out.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data (steps for fusion).")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data (steps for fusion, iterations for ranker).")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
 ) -> None:

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,11 @@ def test_shipped_artefacts_load_and_infer():
     nothing = torch.full((1, len(COLUMNS)), torch.nan)
     h = bundle.vitals.step(bundle.vitals.initial(1), nothing, nothing, nothing, torch.full((1, 2), torch.nan))
     assert bundle.vitals.heads(h).isfinite().all()
+    history, features = np.zeros((2, len(bundle.ranker.catalogue.actions))), np.full((2, len(COLUMNS)), np.nan)
+    history[0, :9], features[0, :9] = 1.0, 100.0
+    for part in bundle.ranker.hybrid.parts(history, features):
+        assert (part[0] != 0).any()
+        assert (part[1] == 0).all()  # of whom nothing is known
     assert not any(p.requires_grad for p in bundle.vitals.parameters())
     assert not any(network.training for network in (bundle.vitals, bundle.notes, bundle.imaging, bundle.fusion))
 
@@ -42,6 +48,10 @@ def test_shipped_manifests_describe_the_networks(name):
 
 def test_shipped_artefacts_are_small():
     assert sum(file.stat().st_size for file in ARTEFACTS.rglob("*") if file.is_file()) < 10 * 2**20
+
+
+def test_the_shipped_ranker_is_small():
+    assert sum(file.stat().st_size for file in (ARTEFACTS / "ranker").iterdir()) < 200 * 2**10
 
 
 def test_same_seed_writes_the_same_weights(folder, tmp_path_factory):
@@ -89,3 +99,39 @@ def test_an_unknown_configuration_is_refused(folder):
     file.write_text(json.dumps(manifest | {"config": {"depth": 3}}))
     with pytest.raises(WeightsError, match="does not fit this release"):
         load_bundle(folder)
+
+
+def widened(name, dim):
+    def change(state):
+        return state | {name: torch.cat([state[name], state[name].narrow(dim, 0, 1)], dim)}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda state: state | {"catalogue": state["catalogue"] + 1}, "another catalogue"),
+        (lambda state: {name: one for name, one in state.items() if name != "weights"}, "its tensors are"),
+        (lambda state: state | {"content.mean": state["content.mean"] * torch.nan}, "content.mean is not finite"),
+        (widened("content.mean", 0), "content.mean has shape"),
+        (widened("content.profiles", 1), "content.profiles has shape"),
+        (lambda state: state | {"collaborative.action_factors": torch.zeros(46, 2, 2)}, "action_factors has shape"),
+        (lambda state: state | {"content.scale": state["content.scale"] * 0}, "scale above 0"),
+        (lambda state: state | {"weights": torch.zeros(9)}, "does not fit"),
+    ],
+)
+def test_a_ranker_of_another_release_is_refused_in_one_line(folder, change, reason):
+    state, manifest = load(folder / "ranker")
+    save(folder / "ranker", change(state), manifest)
+    with pytest.raises(WeightsError, match="does not fit this release") as error:
+        load_bundle(folder)
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_ranker_of_any_number_of_factors_is_accepted(folder):
+    state, manifest = load(folder / "ranker")
+    actions = len(state["collaborative.action_factors"])
+    save(folder / "ranker", state | {"collaborative.action_factors": torch.ones(actions, 3)}, manifest)
+    assert load_bundle(folder).ranker.hybrid.collaborative.action_factors.shape == (actions, 3)
