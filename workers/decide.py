@@ -90,7 +90,10 @@ class Decider:
         try:
             return self._all(work, self._how(work.records, control))
         except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
-            log.warning("model_failed", error=type(error).__name__, records=len(work.records))
+            if len(work.records) == 1:
+                source = work.records[0].source
+                where = {"topic": source.topic, "partition": source.partition, "offset": source.offset}
+                log.warning("model_failed", error=type(error).__name__, **where)
         raw(work.contexts)[:] = before
         if len(work.records) == 1:
             return self._all(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))

@@ -170,8 +170,8 @@ async def _isolated(threads: Threads, name: str, encode: Callable[[list], list[E
     try:
         return await threads.run(name, lambda: encode(items))
     except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its embedding
-        log.warning("model_failed", model=name, error=type(error).__name__, records=len(items))
         if len(items) == 1:
+            log.warning("model_failed", model=name, error=type(error).__name__)
             return [without_embedding(Reason.MODEL_FAILED)]
         half = len(items) // 2
         return await _isolated(threads, name, encode, items[:half]) + await _isolated(

@@ -158,20 +158,23 @@ async def test_poison_of_every_kind_and_a_patient_on_whom_the_model_raises(
         status = Counter((body["patient_id"] == victim, body["status"]) for body in system.observer.bodies)
         assert status[True, "indeterminate"] > 20
         assert {name for mine, name in status if mine} <= {"indeterminate", "retracted"}, status
-        assert {name for mine, name in status if not mine} <= {"ok", "retracted"}, status
+        others = [body for body in system.observer.bodies if body["patient_id"] != victim]
+        assert not [body["reasons"] for body in others if "model_failed" in body["reasons"]], "a neighbour was harmed"
         failed = [b for b in system.observer.bodies if b["patient_id"] == victim and b["status"] == "indeterminate"]
         assert all("model_failed" in body["reasons"] for body in failed)
         assert all(body["clinical_scores"]["news2"]["high"] > 0 for body in failed), "the scores stand without models"
 
 
+@pytest.mark.kafka  # the embedded broker forgets the metadata of a commit, where the attempts are counted
 async def test_a_record_on_which_the_model_hangs_ends_without_the_model(
-    tansu: Tansu, valkey: EmbeddedRedis, unique: str, tmp_path: Path
+    kafka: ApacheKafka, valkey: EmbeddedRedis, unique: str, tmp_path: Path
 ) -> None:
+    kafka.start()
     records = load(seed=6, count=400)
     victim = next(record.event_id for record in records[150:] if record.kind == "final")
     records = marked(records, lambda record: record.event_id == victim)
     settings = {"WARDSTREAM_CHAOS": "hang", "WARDSTREAM_STALL_S": "2"}
-    async with System(tansu, valkey.url, f"{unique}.", tmp_path, settings=settings, command=CHAOS) as system:
+    async with System(kafka, valkey.url, f"{unique}.", tmp_path, settings=settings, command=CHAOS) as system:
         worker = await system.worker()
         system.feed(records, rate=RATE)
         await judged(system)
