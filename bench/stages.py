@@ -27,9 +27,7 @@ from bench.events import Load, vitals
 from bench.plan import Plan, Progress
 from bench.report import Section, number
 from bench.site import Place
-from models.clinical.actions import Catalogue
-from models.columns import COLUMNS
-from models.recommend.ranker import Ranker
+from models.bundle import load_bundle
 from topics.catalogue import VITALS
 from topics.codec import decode
 from topics.vitals import VitalsEvent
@@ -156,8 +154,8 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     rows, changed = collate.vitals_rows(records), collate.changes(records)
     folded = bench.contexts.copy()
     fold_vitals(folded, rows.rows.copy(), changed, model)
-    catalogue = Catalogue.load()
-    judge = Judge(catalogue, Ranker.unfitted(catalogue, len(COLUMNS)))  # as workers.parts builds it
+    ranker = load_bundle().ranker
+    judge = Judge(ranker.catalogue, ranker)
     decisions = [each for each in bench.decide(bench.contexts.copy(), records) if isinstance(each, Publish)]
     assert len(decisions) == _BATCH
     bodies = [orjson.loads(each.value) for each in decisions]  # times are text here, and cost a little less

@@ -258,7 +258,8 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
             slow.progressed()
         elif slow.at_head and not held and not await self._has_records(tp):
-            slow.progressed()  # nothing to suspect: the partition is at its end
+            await self._mark({tp: 1})  # nothing to suspect: the partition is at its end
+            slow.progressed()
         held = self._held.get(tp)
         if generation != self._generation:
             return

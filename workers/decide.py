@@ -230,8 +230,9 @@ class Decider:
         return AlertOut(state, change, reason, key, muted=control.muted(record.event.unit, action_id))
 
     def _versions(self, how: _How) -> dict[str, str | None]:
-        off = how.control.models_off if how.models is not None else {*_NETWORKS, *how.control.models_off}
-        return {name: None if name in off else self.models.versions.get(name) for name in (*_NETWORKS, "ranker")}
+        """Versions of what took part; None for what was switched off or left out."""
+        off = how.control.models_off if how.models is not None else _ALL
+        return {name: None if name in off else self.models.versions.get(name) for name in _ALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +283,7 @@ def _previous(slots: NDArray[np.intp], parts: Sequence[NDArray[np.intp]]) -> NDA
 
 
 _NO_STATE: Final = AlertState()
-_NETWORKS: Final = ("vitals", "notes", "imaging", "fusion")
+_ALL: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
 _CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"
 
 

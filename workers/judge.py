@@ -20,6 +20,7 @@ from models.clinical.qsofa import Qsofa, qsofa
 from models.clinical.shock_index import shock_index
 from models.clinical.truth import TRUE
 from models.clinical.variables import build_variables
+from models.columns import COLUMNS
 from models.recommend.ranker import Ranker, Ranking
 from workers.context import CONFLICT, FOREIGN, NEVER, SUSPECT, UNREADABLE, Contexts
 from workers.control import Control
@@ -86,6 +87,7 @@ class Judge:
     def __init__(self, catalogue: Catalogue, ranker: Ranker) -> None:
         self.catalogue = catalogue
         self._ranker = ranker
+        self._rules = Ranker.unfitted(catalogue, len(COLUMNS), ranker.weights)
         self._arrest = catalogue.index["esc-cardiac-arrest-call"]
         self._bits = np.uint64(1) << np.arange(len(catalogue.actions), dtype=np.uint64)
 
@@ -134,7 +136,8 @@ class Judge:
             contexts["indicated"] if previous is None else np.where(previous < 0, contexts["indicated"], now[previous])
         )
         history = (before[:, None] & self._bits != 0).astype(np.float32)
-        ranking = self._ranker.rank(evaluation, risks.fused, history, values)
+        learned = models is not None and "ranker" not in control.models_off
+        ranking = (self._ranker if learned else self._rules).rank(evaluation, risks.fused, history, values)
         contexts["indicated"] = now
         arrest = (evaluation.indicated[:, self._arrest] == TRUE) & (evaluation.blocked[:, self._arrest] != TRUE)
         return Assessment(

@@ -109,6 +109,7 @@ class Ranker:
         self._added_key: Final = self._floor_key + (1 << _TIER_BIT)
         tiers = self._urgency.max() + 1
         self._rule: Final = weights.rule * (tiers - self._urgency) / tiers
+        self._learned: Final = (hybrid.content.profiles != 0).any(axis=1)
         self._affinity: Final = np.array([action.category in _RAISED_BY_RISK for action in actions])
 
     @classmethod
@@ -192,11 +193,20 @@ class Ranker:
 
     def _parts(self, floor: Bools, risk: Floats, history: Floats, features: Floats) -> list[npt.NDArray[np.int64]]:
         """(B, A) units of each of `PARTS`."""
-        by_content, by_history = self.hybrid.parts(history, features)
+        by_content, by_history = (self._centred(part) for part in self.hybrid.parts(history, features))
         excess = np.where(np.isnan(risk), 0.0, risk - self.weights.add_at_risk)
         by_risk = self.weights.risk * excess[:, None] * self._affinity
         by_rule = np.where(floor, self._rule, 0.0)
         return [np.rint(part * _UNIT).astype(np.int64) for part in (by_rule, by_content, by_history, by_risk)]
+
+    def _centred(self, part: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Learned scores as above or below average: an action that no data knew is average, not last."""
+        if not self._learned.any():
+            return part
+        centred = np.zeros_like(part)
+        known = part[:, self._learned]
+        centred[:, self._learned] = known - known.mean(axis=1, keepdims=True)
+        return centred
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Everything learned and every weight, as float64 and int64 tensors by name."""

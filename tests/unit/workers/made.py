@@ -11,9 +11,6 @@ import numpy as np
 import torch
 
 from models.bundle import load_bundle
-from models.clinical.actions import Catalogue
-from models.columns import COLUMNS
-from models.recommend.ranker import Ranker
 from topics.catalogue import IMAGING, NOTES, VITALS
 from topics.codec import Decoded, decode
 from topics.imaging import ImagingEvent
@@ -117,8 +114,8 @@ def models() -> Models:
 
 @cache
 def judge() -> Judge:
-    catalogue = Catalogue.load()
-    return Judge(catalogue, Ranker.unfitted(catalogue, len(COLUMNS)))
+    ranker = load_bundle().ranker
+    return Judge(ranker.catalogue, ranker)
 
 
 def decider(made: Models | None = None, *, run: str = "live") -> Decider:

@@ -196,6 +196,19 @@ class TestOrder:
         assert CATALOGUE.actions[ranking.order[0, 0]].id == "ecg-12"
         assert ranking.parts[0, 0, 2] > 0
 
+    def test_an_action_that_no_data_knew_is_average_and_not_last(self):
+        rng = np.random.default_rng(3)
+        history = (rng.random((300, ACTIONS)) < 0.3).astype(np.float64)
+        never = CATALOGUE.index["antibiotics-1h"]
+        history[:, never] = 0
+        ranker = Ranker.fit(CATALOGUE, history, rng.normal(size=(300, FEATURES)))
+        past = (rng.random((200, ACTIONS)) < 0.3).astype(np.float32)
+        everything = Evaluation(np.full((200, ACTIONS), TRUE, np.int8), np.zeros((200, ACTIONS), np.int8))
+        ranking = ranker.rank(everything, np.full(200, np.nan, np.float32), past, np.zeros((200, FEATURES), np.float32))
+        peers = {i for i in range(ACTIONS) if URGENCY[i] == URGENCY[never]}
+        places = [[a for a in row if a in peers].index(never) / len(peers) for row in ranking.order.tolist()]
+        assert 0.25 < np.mean(places) < 0.75
+
     def test_nothing_listed_and_an_empty_batch_are_empty_rankings(self):
         assert names(UNFITTED, evaluation()) == []
         none = np.zeros((0, ACTIONS), np.int8)
