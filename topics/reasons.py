@@ -52,7 +52,6 @@ class Reason(StrEnum):
     CATCHING_UP = "catching_up"
     COLD_CONTEXT = "cold_context"
     REDIS_UNAVAILABLE = "redis_unavailable"
-    REPLACED_UNKNOWN = "replaced_unknown"
 
     # Flags: about models and scores
     MODEL_FAILED = "model_failed"
@@ -72,7 +71,6 @@ class Reason(StrEnum):
     IMAGE_NOT_FOUND = "image_not_found"
     IMAGE_FORBIDDEN = "image_forbidden"
     IMAGE_HASH_MISMATCH = "image_hash_mismatch"
-    IMAGE_UNAVAILABLE = "image_unavailable"
 
     @property
     def explanation(self) -> str:
@@ -149,7 +147,7 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
     ),
     Reason.OUTPUT_REFUSED: Guidance(
         "The broker refused the result for good, even after it shed its optional parts.",
-        "Operator: compare max.message.bytes and the access rights of the output topic, then replay the dead letter.",
+        "Operator: compare max.message.bytes of the output topic, then replay the dead letter: it was not remembered.",
     ),
     Reason.DECODE_CRASH: Guidance(
         "Reading this record ended the process repeatedly.",
@@ -193,9 +191,6 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
         "The context store could not be reached; the result rests on what this worker holds.",
         "Operator: restore Redis; the worker goes on by itself.",
     ),
-    Reason.REPLACED_UNKNOWN: Guidance(
-        "The replaced event is not in the patient's window, so only the new content was applied.", _NOTHING
-    ),
     Reason.MODEL_FAILED: Guidance(
         "A model failed on this record; the clinical scores stand.",
         "Operator: see the worker's log for the model's error.",
@@ -235,10 +230,6 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
     Reason.IMAGE_HASH_MISMATCH: Guidance(
         "The object's SHA-256 or size differs from the claim check.",
         "Never overwrite a stored image; send a new event.",
-    ),
-    Reason.IMAGE_UNAVAILABLE: Guidance(
-        "The image's source could not be reached in time.",
-        "Operator: check the source; resend the event when it is back.",
     ),
 }
 GUIDE: Final = MappingProxyType(_GUIDE)

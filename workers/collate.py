@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import FLAGS, INDEX
+from topics.notes import NoteEvent
 from topics.parameters import FLAG_BIT, PARAMETERS
-from topics.readings import Suspect, readings
+from topics.readings import Suspect, read_flags, readings
 from topics.reasons import Reason
 from topics.vitals import VitalsEvent
 from workers.context import CONFLICT, ENTRY, PROBABILITIES, SUSPECT, blank_rows
@@ -67,20 +68,23 @@ def vitals_rows(records: Sequence[Record]) -> Rows:
     return Rows(rows, suspects)
 
 
-def entries(records: Sequence[Record]) -> NDArray[np.void]:
-    """The context entries of encoded images or notes."""
+def entries(records: Sequence[Record]) -> tuple[NDArray[np.void], list[list[Reason]]]:
+    """The context entries of encoded images or notes, and what of each event was not believed or not encoded."""
     made = np.zeros(len(records), ENTRY)
+    reasons: list[list[Reason]] = []
     for i, record in enumerate(records):
-        encoded = record.encoded
         made["ms"][i], made["id"][i] = record.event_ms, record.id64
-        if encoded is not None:
-            _fill(made, i, encoded)
-        flags = getattr(record.event, "flags", None) or {}
-        for name, holds in flags.items():
-            if name in _BIT and isinstance(holds, bool):
-                made["flags_known"][i] |= _BIT[name]
-                made["flags_true"][i] |= _BIT[name] if holds else 0
-    return made
+        said = [] if record.encoded is None else list(record.encoded.reasons)
+        if record.encoded is not None:
+            _fill(made, i, record.encoded)
+        if isinstance(record.event, NoteEvent):
+            suspects: list[Suspect] = []
+            made["flags_known"][i], made["flags_true"][i] = read_flags(record.event.flags, suspects)
+            said += value_reasons(suspects, conflict=False)
+            if not record.event.kind_known and Reason.CODE_UNKNOWN not in said:
+                said.append(Reason.CODE_UNKNOWN)
+        reasons.append(said)
+    return made, reasons
 
 
 def changes(records: Sequence[Record]) -> Changes:

@@ -28,17 +28,18 @@ from workers.control import Control
 from workers.fold import Outcome, fold_entries, fold_vitals
 from workers.identity import alert_id, dedupe_key, recommendation_id
 from workers.inference import Models
-from workers.judge import Assessment, Judge
+from workers.judge import FRESH_H, Assessment, Judge
 from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
 from workers.records import Decision, Duplicate, Publish, Record, Refused
 from workers.slow_start import Care
 
 log = structlog.get_logger(__name__)
 
+FRESH_LIMITS_H: Final = np.array(list(FRESH_H.values()), np.float32)
 _FIELD: Final = {NOTES: "note", IMAGING: "image"}
 _INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
     Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND, Reason.IMAGE_FORBIDDEN,
-    Reason.IMAGE_HASH_MISMATCH, Reason.IMAGE_UNAVAILABLE, Reason.NOT_APPLICABLE})  # fmt: skip
+    Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE})  # fmt: skip
 _DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
 _ACTION_OF: Final = {"peri_arrest": "esc-cardiac-arrest-call", "model_risk": "sepsis-screen",
     "single_parameter_3": "esc-ward-doctor-review", "news2_raise": "esc-urgent-review",
@@ -176,8 +177,8 @@ class Decider:
                 for suspects, c in zip(rows.suspects, conflict, strict=True)
             ]
         else:
-            outcome = fold_entries(contexts, _FIELD[topic], collate.entries(records), collate.changes(records))
-            reasons = [[] if record.encoded is None else list(record.encoded.reasons) for record in records]
+            made, reasons = collate.entries(records)
+            outcome = fold_entries(contexts, _FIELD[topic], made, collate.changes(records))
         return outcome, reasons
 
     def _publish(
@@ -194,6 +195,8 @@ class Decider:
             self._alert(context, record, ident, facts, how.control, moved=moved),
             self._now_ms(), started_ms, how.control.offset,
         )  # fmt: skip
+        if verdict.alert.change != "none" and verdict.now_ms > verdict.alert.state.told_ms + self._expires_ms:
+            flags.append(Reason.CATCHING_UP)
         body = builder.body(i, record, verdict)
         trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
@@ -264,6 +267,8 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _of_record(record: Record, result: int) -> list[Reason]:
     """What is to be said of the record itself."""
     found = [] if record.source.key is not None else [Reason.KEY_MISSING]
+    if record.unknown_fields:
+        found.append(Reason.UNKNOWN_FIELDS)
     if result == Outcome.TOO_LATE:
         found.append(Reason.TOO_LATE)
     elif result == Outcome.SUPERSEDED:
@@ -298,6 +303,8 @@ def _notable(found: Assessment) -> list[list[Reason]]:
         reasons[i].append(Reason.OUT_OF_DISTRIBUTION)
     for i in np.flatnonzero(~found.present.all(axis=1)):
         reasons[i].append(Reason.MISSING_MODALITY)
+    for i in np.flatnonzero((found.age_h > FRESH_LIMITS_H).any(axis=1)):  # NaN, absent, is not stale
+        reasons[i].append(Reason.STALE)
     return reasons
 
 

@@ -129,8 +129,6 @@ class Pipeline:
         assert source.value is not None
         scope, sender = source.topic.encode(), event.source.encode()
         replaced = event.replaces
-        if decoded.unknown_fields:
-            self._metrics.flags.labels(Reason.UNKNOWN_FIELDS).inc()
         return Record(
             source,
             event,
@@ -139,6 +137,7 @@ class Pipeline:
             digest64(scope, sender, event.event_id.encode()),
             digest64(source.value),
             0 if replaced is None else digest64(scope, sender, replaced.encode()),
+            unknown_fields=decoded.unknown_fields,
         )
 
     # -- the two stages -----------------------------------------------------------------------------------------------

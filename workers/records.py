@@ -75,6 +75,7 @@ class Record:
         content64: Digest of its bytes.
         replaces64: Digest of the replaced event, 0 for none.
         encoded: What the encoder made of it, for images and notes.
+        unknown_fields: Fields of a newer minor version that were ignored.
     """
 
     source: Source
@@ -85,6 +86,7 @@ class Record:
     content64: int
     replaces64: int = 0
     encoded: Encoded | None = None
+    unknown_fields: int = 0
 
 
 @dataclass(slots=True)
