@@ -98,6 +98,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
     async def stop(self) -> None:
         """Hand over cleanly: drain, commit, leave."""
         self._assigned.clear()
+        self._generation += 1  # what a fetch under way brings is left to the next owner
         await self._hand_over()
         await self._consumer.stop()
 

@@ -4,8 +4,8 @@ The metadata of every offset commit says how many workers have taken this very o
 written before the first record is delivered and with every commit that moves, one more than was found when a worker
 takes up an offset that others left uncleanly, and nothing at a clean end (shutdown, hand-over). So a count above zero
 says: somebody died here. Which record kills is not known; it is one of those that were under way. Therefore one record
-runs first, and each time everything under way was committed, twice as many, as TCP probes a path after a loss. A crash
-on the way lands the next worker closer to the poison, until it is the head and alone:
+runs first, then another, and then, each time everything under way was committed, twice as many, as TCP probes a path
+after a loss. A crash on the way lands the next worker closer to the poison, until it is the head and alone:
 
 | unclean ends at this offset | what the head record gets |
 |---|---|

@@ -125,7 +125,7 @@ class StandIn(ConsumerRebalanceListener):
         if self._commit_first:
             self._done.update(ends)
             await self._commit()
-            await asyncio.sleep(0.1)  # time for a kill to come in between
+            await asyncio.sleep(0.5)  # time for a kill to come in between
         for records in polled.values():
             outs, fresh = await self._answer(records)
             await self._publish(outs)

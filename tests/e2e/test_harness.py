@@ -28,6 +28,7 @@ async def killed_run(
         for share in (300, 700):
             await system.written(share)
             supervisor.kill9()
+            await supervisor.worker.ready()
         await system.ended(timeout_s=6.0)
         verdict = await system.verdict()
         assert supervisor.exits == [-9, -9]
