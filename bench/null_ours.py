@@ -31,6 +31,7 @@ from workers.publisher import Outgoing, Publisher
 from workers.records import Record, Source
 from workers.settings import Settings
 from workers.slow_start import Care
+from workers.warm_up import tune_interpreter
 
 PUBLISH_BYTES = 1_000_000  # as in workers.app
 
@@ -131,6 +132,7 @@ class NullWorker:
 
         consumption = Consumption(consumer, committed, [self._source], self, drain_s=settings.drain_s)
         await admin.start()
+        tune_interpreter()  # as a worker does
         await self._publisher.start()
         await consumption.start()
         tasks = [

@@ -41,7 +41,7 @@ from workers.records import Source
 from workers.settings import Settings
 from workers.slow_start import Care
 from workers.stores import RedisContexts
-from workers.warm_up import calm_collector, warm_up
+from workers.warm_up import tune_interpreter, warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -179,7 +179,7 @@ class Runner(faust.Service):  # type: ignore[misc]
     async def _run(self) -> None:
         try:
             await warm_up(self._parts, self.settings)
-            calm_collector()
+            tune_interpreter()
             self._warm = True
             await _connected(self._publisher.start)
             await _connected(self._admin.start)

@@ -92,6 +92,7 @@ ALERT = np.dtype(
         ("raised_ms", "<i8"),
         ("told_ms", "<i8"),  # when it was raised or last became worse
         ("id", "V16"),
+        ("key", "V16"),  # digest of the dedupe key, as it was when the alert was raised
     ],
     align=True,
 )

@@ -26,7 +26,7 @@ from workers.alerts import AlertState, Facts, Tier
 from workers.context import Contexts, blank, put, raw, take
 from workers.control import Control
 from workers.fold import Outcome, fold_entries, fold_vitals
-from workers.identity import alert_id, dedupe_key, recommendation_id
+from workers.identity import alert_id, dedupe_digest, recommendation_id
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
 from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
@@ -83,6 +83,7 @@ class Decider:
         self._now_ms = now_ms
         self._texts = ActionTexts(judge.catalogue)
         index = judge.catalogue.index
+        self._ids = [action.id for action in judge.catalogue.actions]
         self._actions = {reason: index[action] for reason, action in _ACTION_OF.items()}
 
     def decide(self, work: Work, control: Control) -> list[Decision]:
@@ -132,7 +133,7 @@ class Decider:
         builder = BodyBuilder(
             self._texts, after, found, self._versions(how), self._expires_ms, self.models.vitals.horizons
         )
-        facts, notable = self._facts(found), _notable(found)
+        facts, notable, stored = self._facts(found), _notable(found), work.contexts["alert"]
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
             if result == Outcome.DUPLICATE:
@@ -140,14 +141,13 @@ class Decider:
             elif result == Outcome.CONFLICT:
                 decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT_DETAIL))
             else:
-                slot = work.slots[i]
+                slot = int(work.slots[i])
                 flags = [*how.reasons, *reasons[i], *notable[i], *_of_record(record, result)]
                 if work.degraded[slot]:
                     flags.append(Reason.REDIS_UNAVAILABLE)
                 if cold[i]:
                     flags.append(Reason.COLD_CONTEXT)
-                context = work.contexts[slot]
-                decisions.append(self._publish(i, record, context, facts[i], how, builder, flags, started_ms))
+                decisions.append(self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms))
         return decisions
 
     def _how(self, records: Sequence[Record], control: Control, failed: Reason | None = None) -> _How:
@@ -182,8 +182,8 @@ class Decider:
         return outcome, reasons
 
     def _publish(
-        self, i: int, record: Record, context: np.void, facts: Facts, how: _How, builder: BodyBuilder,
-        flags: list[Reason], started_ms: int,
+        self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts, how: _How,
+        builder: BodyBuilder, flags: list[Reason], started_ms: int,
     ) -> Publish:  # fmt: skip
         event, topic = record.event, record.source.topic
         moved = Reason.TOO_LATE not in flags and Reason.SUPERSEDED not in flags
@@ -192,7 +192,7 @@ class Decider:
         verdict = Verdict(
             ident, self._run, _status(record, flags), flags,
             [] if replaced is None else [recommendation_id(topic, event.source, replaced, self._run)],
-            self._alert(context, record, ident, facts, how.control, moved=moved),
+            self._alert(alerts_of, slot, record, ident, facts, how.control, moved=moved),
             self._now_ms(), started_ms, how.control.offset,
         )  # fmt: skip
         if verdict.alert.change != "none" and verdict.now_ms > verdict.alert.state.told_ms + self._expires_ms:
@@ -216,21 +216,26 @@ class Decider:
         ]  # fmt: skip
 
     def _alert(
-        self, context: np.void, record: Record, ident: str, facts: Facts, control: Control, *, moved: bool
-    ) -> AlertOut:
-        """Run the policy; an event that did not move the state does not move the alert."""
-        stored = context["alert"]
+        self, stored: NDArray[np.void], slot: int, record: Record, ident: str, facts: Facts, control: Control, *,
+        moved: bool,
+    ) -> AlertOut:  # fmt: skip
+        """Run the policy on `stored[slot]`; an event that did not move the state does not move the alert."""
         thresholds = control.thresholds_of(record.event.unit)
         tier, why = alerts.tier_of(facts, thresholds)
-        if not moved or (not stored["active"] and tier is Tier.NONE):
+        before, digest = _unpack_alert(stored[slot])
+        if not moved or (not before.active and tier is Tier.NONE):
             return AlertOut(_NO_STATE, "none", why if moved else "state_untouched", None, muted=False)
-        state = _unpack_alert(stored)
-        action = state.action if state.active else self._actions.get(why, -1)
-        action_id = self._judge.catalogue.actions[action].id
-        key = dedupe_key(record.patient, record.event.encounter_id, action_id)
-        state, change, reason = alerts.step(state, facts, thresholds, new_id=alert_id(key, ident), action=action)
-        _pack_alert(stored, state)
-        return AlertOut(state, change, reason, key, muted=control.muted(record.event.unit, action_id))
+        action, new_id = before.action, before.alert_id
+        if not before.active:
+            action = self._actions.get(why, -1)
+            digest = dedupe_digest(record.patient, record.event.encounter_id, self._ids[action])
+            new_id = alert_id(digest, ident)
+        state, change, reason = alerts.step(before, facts, thresholds, new_id=new_id, action=action)
+        if state is not before:
+            _pack_alert(stored, slot, state, digest)
+        action_id = self._ids[action]
+        muted = control.muted(record.event.unit, action_id)
+        return AlertOut(state, change, reason, f"{action_id}:{digest.hex()}", muted=muted)
 
     def _versions(self, how: _How) -> dict[str, str | None]:
         """Versions of what took part; None for what was switched off or left out."""
@@ -316,15 +321,15 @@ def _status(record: Record, flags: list[Reason]) -> str:
     return "degraded" if not _DEGRADED.isdisjoint(flags) else "ok"
 
 
-def _unpack_alert(stored: np.void) -> AlertState:
-    return AlertState(
-        bool(stored["active"]), Tier(int(stored["tier"])), int(stored["news2"]), int(stored["raised_ms"]),
-        int(stored["told_ms"]), int(stored["revision"]), bytes(stored["id"]), int(stored["action"]),
+def _unpack_alert(stored: np.void) -> tuple[AlertState, bytes]:
+    """The state, and the digest of what the alert is about."""
+    active, tier, news2, action, revision, raised_ms, told_ms, ident, digest = stored.item()
+    state = AlertState(bool(active), Tier(tier), news2, raised_ms, told_ms, revision, bytes(ident), action)
+    return state, bytes(digest)
+
+
+def _pack_alert(stored: NDArray[np.void], slot: int, state: AlertState, digest: bytes) -> None:
+    stored[slot] = (
+        state.active, state.tier, state.news2, state.action, state.revision, state.raised_ms, state.told_ms,
+        state.alert_id, digest,
     )  # fmt: skip
-
-
-def _pack_alert(stored: np.void, state: AlertState) -> None:
-    stored["active"], stored["tier"], stored["news2"] = state.active, state.tier, state.news2
-    stored["told_ms"] = state.told_ms
-    stored["raised_ms"], stored["revision"], stored["action"] = state.raised_ms, state.revision, state.action
-    stored["id"] = np.void(state.alert_id)

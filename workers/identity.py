@@ -43,17 +43,15 @@ def recommendation_id(topic: str, source: str, event_id: str, run: str) -> str:
     return uuid_text(_uuid5(_NAMESPACE, f"{topic}\x1f{source}\x1f{event_id}\x1f{run}"))
 
 
-def alert_id(dedupe_key: str, raising_event: str) -> bytes:
-    """16 bytes of the UUIDv5 of the dedupe key and the recommendation that raises."""
-    return _uuid5(_ALERTS, dedupe_key + "\x1f" + raising_event)
+def alert_id(dedupe: bytes, raising_event: str) -> bytes:
+    """16 bytes of the UUIDv5 of what the alert is about and the recommendation that raises it."""
+    return _uuid5(_ALERTS, dedupe.hex() + "\x1f" + raising_event)
 
 
-def dedupe_key(patient: bytes, encounter_id: str | None, action_id: str) -> str:
-    """What makes two alerts the same: patient (an HMAC), encounter and action; never time, tier or policy."""
-    digest = hashlib.blake2b(
-        b"\x1f".join((patient, (encounter_id or "").encode(), action_id.encode())), digest_size=16
-    ).hexdigest()
-    return f"{action_id}:{digest}"
+def dedupe_digest(patient: bytes, encounter_id: str | None, action_id: str) -> bytes:
+    """What makes two alerts the same, in 16 bytes: patient (an HMAC), encounter, action; never time, tier or policy."""
+    parts = (patient, (encounter_id or "").encode(), action_id.encode())
+    return hashlib.blake2b(b"\x1f".join(parts), digest_size=16).digest()
 
 
 def uuid_text(raw: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import numpy as np
 import structlog
@@ -37,8 +38,14 @@ async def warm_up(parts: Parts, settings: Settings) -> None:
     log.info("warmed_up")
 
 
-def calm_collector() -> None:
-    """Outputs have no cycles: looking for garbage among them at Python's own pace costs a quarter of a decision."""
+def tune_interpreter() -> None:
+    """Settings of the interpreter that suit a worker.
+
+    Outputs have no cycles: looking for garbage among them at Python's own pace costs a quarter of a decision. And the
+    event loop asks for the interpreter many times a batch while the deciding thread holds it: at the default of 5 ms
+    each, that wait was most of the latency at light load.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(0.0005)
