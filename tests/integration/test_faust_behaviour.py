@@ -146,6 +146,22 @@ class TestTansu:
             joined_s = time.monotonic() - start
         assert joined_s < 2.0
 
+    async def test_the_metadata_of_a_commit_is_forgotten(self, tansu: Tansu, unique: str) -> None:
+        # rule: attempts are counted on Apache Kafka only; the hanging model is tested there
+        lane = TopicPartition(f"{unique}.in", 0)
+        await create_topics(tansu.bootstrap_servers, [lane.topic], partitions=1)
+        await coordinator_ready(tansu.bootstrap_servers)
+        async with AIOKafkaConsumer(
+            lane.topic, bootstrap_servers=tansu.bootstrap_servers, group_id=unique, session_timeout_ms=2000,
+            heartbeat_interval_ms=500, fetch_max_wait_ms=20, enable_auto_commit=False,
+        ) as consumer:  # fmt: skip
+            while not consumer.assignment():
+                await asyncio.sleep(0.02)
+            await consumer.commit({lane: (0, "attempts")})
+        async with admin(tansu.bootstrap_servers) as client:
+            found = await client.list_consumer_group_offsets(unique, partitions=[lane])
+        assert (found[lane].offset, found[lane].metadata) == (0, "")
+
     async def test_committed_offsets_are_told_for_named_partitions_only(self, tansu: Tansu, unique: str) -> None:
         # rule: always name the partitions
         lane = TopicPartition(f"{unique}.in", 0)
