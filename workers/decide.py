@@ -222,9 +222,9 @@ class Decider:
         """Run the policy on `stored[slot]`; an event that did not move the state does not move the alert."""
         thresholds = control.thresholds_of(record.event.unit)
         tier, why = alerts.tier_of(facts, thresholds)
-        before, digest = _unpack_alert(stored[slot])
-        if not moved or (not before.active and tier is Tier.NONE):
+        if not moved or (tier is Tier.NONE and not stored["active"][slot]):
             return AlertOut(_NO_STATE, "none", why if moved else "state_untouched", None, muted=False)
+        before, digest = _unpack_alert(stored[slot])
         action, new_id = before.action, before.alert_id
         if not before.active:
             action = self._actions.get(why, -1)
@@ -259,7 +259,7 @@ class _How:
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """Indices of a batch, split so that each part has every patient once at most, in order."""
-    if len(np.unique(slots)) == len(slots):
+    if len(set(slots.tolist())) == len(slots):
         return [np.arange(len(slots))]
     seen: dict[int, int] = {}
     turn = np.empty(len(slots), np.intp)

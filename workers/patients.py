@@ -75,6 +75,7 @@ class Patients:
         count: Callable[[str, str, int], None],
     ) -> None:  # fmt: skip
         self._store = store
+        self._writer = secrets.token_bytes(4)
         self._refold = refold
         self._settled = settled
         self._wait_s = wait_s
@@ -117,7 +118,7 @@ class Patients:
         if not changes:
             return
         expected = [bytes(version) for version in contexts["version"]]
-        contexts["version"] = [_next_version(version) for version in expected]
+        contexts["version"] = [self._next_version(version) for version in expected]
         values = pack(contexts)
         try:
             won = await self._store.compare_and_set([change.patient for change in changes], expected, values)
@@ -159,7 +160,7 @@ class Patients:
             if held is None:  # pushed out while another was written
                 continue
             expected, context = held.value[:VERSION_BYTES], unpack([held.value])
-            context["version"] = _next_version(expected)
+            context["version"] = self._next_version(expected)
             value = pack(context)[0]
             try:
                 (won,) = await self._store.compare_and_set([patient], [expected], [value])
@@ -201,7 +202,7 @@ class Patients:
                 context = unpack([current])
                 expected = bytes(context["version"][0])
                 await self._refold(context, change.events)
-                context["version"] = _next_version(expected)
+                context["version"] = self._next_version(expected)
                 value = pack(context)[0]
                 (won,) = await self._store.compare_and_set([change.patient], [expected], [value])
             except StoreUnavailableError as error:
@@ -246,8 +247,7 @@ class Patients:
             log.info("context_store_back", unwritten=len(self._pinned))
         self.degraded = False
 
-
-def _next_version(version: bytes) -> bytes:
-    """The version after this one: a counter, and a random part that no other writer's can equal."""
-    count = (int.from_bytes(version[:4], "little") + 1) & 0xFFFFFFFF
-    return count.to_bytes(4, "little") + secrets.token_bytes(4)
+    def _next_version(self, version: bytes) -> bytes:
+        """The version after this one: a counter, and a part of this writer's own that no other writer's can equal."""
+        count = (int.from_bytes(version[:4], "little") + 1) & 0xFFFFFFFF
+        return count.to_bytes(4, "little") + self._writer

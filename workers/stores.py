@@ -29,7 +29,7 @@ end
 return won
 """
 # A missing key is taken: what this worker holds is better than nothing. The third case is our own write whose answer
-# was lost: a version carries a random part, so that no other writer's can equal it.
+# was lost: a version carries a part of its writer's own, so that no other's can equal it.
 
 
 class StoreUnavailableError(Exception):
