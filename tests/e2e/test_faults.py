@@ -178,7 +178,9 @@ async def test_a_record_on_which_the_model_hangs_ends_without_the_model(
         worker = await system.worker()
         system.feed(records, rate=RATE)
         await judged(system)
-        assert 1 <= len(worker.exits) <= 4
+        # Three ends with the record at the head and alone, before the models are skipped; before that, one end for each
+        # halving of what was under way beside it (slow start: at most a batch of 256, and few of them here).
+        assert 1 <= len(worker.exits) <= 3 + 8
         assert all(status > 0 for status in worker.exits)
         (body,) = [body for body in system.observer.bodies if body["caused_by"]["event_id"] == victim]
         assert body["status"] == "indeterminate"
@@ -227,7 +229,9 @@ async def test_outputs_refused_for_their_size_become_dead_letters(
     kafka: ApacheKafka, valkey: EmbeddedRedis, unique: str, tmp_path: Path
 ) -> None:
     kafka.start()
-    records = [record if record.expect == "dead letter" else record._replace(expect=None) for record in load(seed=9)]
+    # A refused result is not remembered, so an event that reuses its id would be the first to have it: no conflicts.
+    planned = load(seed=9, conflicts=False)
+    records = [record if record.expect == "dead letter" else record._replace(expect=None) for record in planned]
     async with System(kafka, valkey.url, f"{unique}.", tmp_path) as system:
         worker = await system.worker()
         system.feed(records, rate=RATE)
