@@ -40,7 +40,6 @@ class Metrics:
         )
         self.dead_letters = Counter(prefix + "dead_letters", "Dead letters, by reason.", ("reason",), registry=registry)
         self.alerts = Counter(prefix + "alerts", "Alert changes published.", ("state", "tier"), registry=registry)
-        self.flags = Counter(prefix + "flags", "Reasons on published results.", ("reason",), registry=registry)
         self.publish_retries = Counter(prefix + "publish_retries", "Publishing retried.", ("error",), registry=registry)
         self.inflight = Gauge(prefix + "inflight_records", "Records a lane holds.", ("lane",), registry=registry)
         self.degraded = Gauge(prefix + "degraded", "1 while the context store is away.", registry=registry)
