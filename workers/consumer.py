@@ -149,20 +149,20 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
                 await asyncio.sleep(0.005)
 
     async def _turn(self) -> None:
+        generation = self._generation
         if self._fresh:
             await self._look_up(sorted(self._fresh))
         await self._advance_slow_starts()
         partitions = [tp for tp in self._taken_up if self._fetchable(tp)]
         if partitions:
-            await self._fetch(partitions)
+            await self._fetch(partitions, generation)
         else:
             await asyncio.sleep(0.005)
 
     def _fetchable(self, tp: TopicPartition) -> bool:
         return not self._held.get(tp) and self._sink.room(tp.topic)
 
-    async def _fetch(self, partitions: list[TopicPartition]) -> None:
-        generation = self._generation
+    async def _fetch(self, partitions: list[TopicPartition], generation: int) -> None:
         try:
             batches = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS)
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
@@ -170,7 +170,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for tp, records in batches.items():
             if generation != self._generation:
-                return  # of an assignment that is over: the new one reads them again from what was committed
+                return  # not ours, or of the new assignment already: taking up seeks back to what was committed
             if tp in self._slow:
                 self._held[tp] = deque(records)
             else:
@@ -214,6 +214,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._base[tp] = await self._consumer.position(tp)
                 else:
                     self._base[tp] = found.offset
+                    self._consumer.seek(tp, found.offset)  # a fetch that waited through the rebalance moved past it
                     attempts = decode_attempts(found.metadata)
                     if attempts:
                         self._slow[tp] = SlowStart(attempts)

@@ -1,0 +1,103 @@
+"""Consumption against a consumer that behaves as aiokafka's does around a rebalance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from workers.consumer import Consumption
+from workers.ledger import PartitionLedger
+
+LANE = TopicPartition("patient.vitals", 0)
+
+
+class GroupConsumer:
+    """One partition of ten records. As in aiokafka, a fetch that waits while the group rebalances goes on to return
+    records of the new assignment, and moves its position past them.
+    """
+
+    def __init__(self) -> None:
+        self.committed_at = OffsetAndMetadata(0, "")
+        self.position_at = 0
+        self.records = [SimpleNamespace(offset=offset) for offset in range(10)]
+        self.rebalancing = asyncio.Event()  # a fetch is under way and waits for the assignment
+        self.rebalanced = asyncio.Event()
+        self.rebalance_at = 4
+
+    def subscribe(self, topics: Iterable[str], listener: Consumption) -> None:
+        """As AIOKafkaConsumer."""
+
+    async def start(self) -> None:
+        """As AIOKafkaConsumer."""
+
+    async def stop(self) -> None:
+        """As AIOKafkaConsumer."""
+
+    def assignment(self) -> set[TopicPartition]:
+        return {LANE}
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.position_at = offset
+
+    async def committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return dict.fromkeys(partitions, self.committed_at)
+
+    async def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        self.committed_at = offsets[LANE]
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[object]]:
+        await asyncio.sleep(0)
+        if self.position_at == self.rebalance_at and not self.rebalanced.is_set():
+            self.rebalancing.set()
+            await self.rebalanced.wait()
+        start, self.position_at = self.position_at, min(10, self.position_at + 2)
+        if start == self.position_at:
+            await asyncio.sleep(timeout_ms / 1000)
+            return {}
+        return {LANE: self.records[start : self.position_at]}
+
+
+class Ending:
+    """A sink in which every record ends at once."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+
+    def room(self, topic: str) -> bool:
+        return True
+
+    async def accept(self, partition: TopicPartition, ledger: PartitionLedger, records: list, care: object) -> None:
+        for record in records:
+            self.taken.append(record.offset)
+            ledger.done(record.offset)
+
+    async def settle(self, timeout_s: float) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+async def test_a_fetch_that_waits_through_a_rebalance_loses_nothing(ahead: int) -> None:
+    """The next assignment begins where the group committed, whatever a fetch of the one before brought and moved."""
+    consumer, sink = GroupConsumer(), Ending()
+    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
+    await consumption.start()
+    await consumption.on_partitions_assigned([LANE])
+    running = asyncio.create_task(consumption.run())
+    await asyncio.wait_for(consumer.rebalancing.wait(), 5)
+    await consumption.on_partitions_revoked([LANE])
+    assert consumer.committed_at.offset == 4
+    consumer.position_at = 4 + ahead  # aiokafka's own idea of where to go on, or past it already
+    await consumption.on_partitions_assigned([LANE])
+    consumer.rebalanced.set()
+    async with asyncio.timeout(5):
+        while not sink.taken or sink.taken[-1] != 9:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert sink.taken == list(range(10))
+    await consumption.commit()
+    assert consumer.committed_at.offset == 10
