@@ -26,11 +26,12 @@ from workers.batcher import Batch, LaneSettings, MicroBatcher
 from workers.consumer import Consumption
 from workers.ledger import PartitionLedger
 from workers.metrics import Metrics
-from workers.pipeline import DECIDE_DEPTH, Stage
+from workers.pipeline import DECIDE_DEPTH
 from workers.publisher import Outgoing, Publisher
 from workers.records import Record, Source
 from workers.settings import Settings
 from workers.slow_start import Care
+from workers.stage import Stage
 from workers.warm_up import tune_interpreter
 
 PUBLISH_BYTES = 1_000_000  # as in workers.app

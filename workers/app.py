@@ -13,6 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ log = structlog.get_logger(__name__)
 
 TOPIC_OF = {"vitals": VITALS, "notes": NOTES, "imaging": IMAGING}
 EXIT_STALLED = 70  # EX_SOFTWARE
+_LAST_COMMIT_S = 2.0
 _PUBLISH_BATCH_BYTES = 1_000_000  # below Kafka's default message.max.bytes, headers included
 
 
@@ -222,7 +224,18 @@ class Runner(faust.Service):  # type: ignore[misc]
             name, seconds = self._parts.threads.longest()
             if seconds > self.settings.stall_s:
                 log.critical("stalled", thread=name, seconds=round(seconds, 1), note="exiting; records come again")
+                with suppress(Exception):  # it only makes the next worker's search shorter
+                    async with asyncio.timeout(_LAST_COMMIT_S):
+                        await self._blame(name)
                 os._exit(EXIT_STALLED)
+
+    async def _blame(self, thread: str) -> None:
+        suspects = [
+            (TopicPartition(source.full_topic, source.partition), source.offset)
+            for source in self.pipeline.in_hand(thread)
+        ]
+        if suspects:
+            await self.consumption.blame(suspects)
 
     async def _committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, Any]:
         found = await self._admin.list_consumer_group_offsets(self.settings.kafka_group, partitions=partitions)

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from workers.ledger import Ledger, PartitionLedger
-from workers.slow_start import Care, SlowStart, decode_attempts, encode_attempts
+from workers.slow_start import BEGUN, CLEAN, Care, Mark, SlowStart, decode_mark
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,8 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
         self._slow: dict[TopicPartition, SlowStart] = {}
         self._fresh: set[TopicPartition] = set()
         self._taken_up: set[TopicPartition] = set()
-        self._base: dict[TopicPartition, int] = {}
+        self._base: dict[TopicPartition, int] = {}  # committed offset
+        self._marks: dict[TopicPartition, Mark] = {}  # what the commit of that offset says
         self._assigned = asyncio.Event()
         self._generation = 0  # counts assignments: a fetch may span the change from one to the next
         self._commit_turn = asyncio.Lock()
@@ -111,7 +112,7 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
         if self.ledger.in_flight or self._taken_up:
             await self._hand_over()
         self.ledger.revoke(list(revoked) + list(self._taken_up))
-        for forget in (self._held, self._slow, self._base):
+        for forget in (self._held, self._slow, self._base, self._marks):
             forget.clear()
         self._fresh.clear()
         self._taken_up.clear()
@@ -215,10 +216,10 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
                 else:
                     self._base[tp] = found.offset
                     self._consumer.seek(tp, found.offset)  # a fetch that waited through the rebalance moved past it
-                    attempts = decode_attempts(found.metadata)
-                    if attempts:
-                        self._slow[tp] = SlowStart(attempts)
-                        log.warning("slow_start", topic=tp.topic, partition=tp.partition, attempts=attempts)
+                    mark = decode_mark(found.metadata)
+                    if mark.attempts:
+                        self._slow[tp] = SlowStart(found.offset, *mark)
+                        log.warning("slow_start", topic=tp.topic, partition=tp.partition, **mark._asdict())
         except (KafkaError, AssertionError) as error:
             log.warning("take_up_delayed", error=type(error).__name__)
             await asyncio.sleep(0.2)
@@ -227,22 +228,23 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         self._fresh.difference_update(partitions)
         log.info("taking_up", offsets={f"{tp.topic}[{tp.partition}]": self._base[tp] for tp in partitions})
-        clean = {tp: 1 for tp in partitions if tp not in self._slow}
+        clean = {tp: BEGUN for tp in partitions if tp not in self._slow}
         await self._mark(clean)
         if generation == self._generation:
             self._taken_up.update(clean)
 
-    async def _mark(self, attempts: dict[TopicPartition, int]) -> None:
-        """Write, at the offset where we start, that a worker has begun."""
-        if attempts:
-            await self._commit({tp: (self._base[tp], n) for tp, n in attempts.items()})
+    async def _mark(self, marks: dict[TopicPartition, Mark]) -> None:
+        """Write, at the committed offset, what the next worker must know if this one dies."""
+        if marks:
+            await self._commit({tp: (self._base[tp], mark) for tp, mark in marks.items()})
 
     async def _advance_slow_starts(self) -> None:
         """Take up the next suspected partition, or widen the windows of those whose records have all ended."""
         generation = self._generation
         if not any(tp in self._taken_up and slow.at_head for tp, slow in self._slow.items()):
             for tp in [tp for tp in self._slow if tp not in self._taken_up][:1]:
-                await self._mark({tp: self._slow[tp].attempts + 1})
+                slow = self._slow[tp]
+                await self._mark({tp: Mark(slow.attempts + 1, slow.until)})
                 if generation == self._generation:
                     self._taken_up.add(tp)
         for tp in [tp for tp in self._slow if tp in self._taken_up]:
@@ -258,10 +260,11 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.commit()
             if ledger.committable is not None:
                 return
-            slow.progressed()
+        if self._base.get(tp, slow.position) != slow.position:  # whoever committed it
+            slow.progressed(self._base[tp])
         elif slow.at_head and not held and not await self._has_records(tp):
-            await self._mark({tp: 1})  # nothing to suspect: the partition is at its end
-            slow.progressed()
+            await self._mark({tp: BEGUN})  # nothing to suspect: the partition is at its end
+            slow.progressed(self._base[tp])
         held = self._held.get(tp)
         if generation != self._generation:
             return
@@ -271,7 +274,15 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._deliver(tp, list(self._held.pop(tp)), Care.NORMAL)
             return
         if held:
-            records = [held.popleft() for _ in range(min(slow.window, len(held)))]
+            await self._deliver_window(tp, slow, held)
+
+    async def _deliver_window(self, tp: TopicPartition, slow: SlowStart, held: deque[Any]) -> None:
+        generation = self._generation
+        records = [held.popleft() for _ in range(min(slow.window, len(held)))]
+        if len(records) > 1:  # whoever finds us dead takes this window one record at a time
+            slow.until = max(slow.until, records[-1].offset + 1)
+            await self._mark({tp: slow.mark()})
+        if generation == self._generation:
             await self._deliver(tp, records, slow.care())
 
     async def _has_records(self, tp: TopicPartition) -> bool:
@@ -296,17 +307,41 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
         Args:
             clean: Say that this worker ends well here, for every partition taken up, moved or not.
         """
-        offsets = {tp: (offset, 0 if clean else 1) for tp, offset in self.ledger.committable().items()}
+        offsets = {
+            tp: (offset, CLEAN if clean else self._moving(tp)) for tp, offset in self.ledger.committable().items()
+        }
         if clean:
             for tp in self._taken_up:
                 if tp in self._base:
-                    offsets.setdefault(tp, (self._base[tp], 0))
+                    offsets.setdefault(tp, (self._base[tp], CLEAN))
         if offsets:
             await self._commit(offsets)
 
-    async def _commit(self, offsets: dict[TopicPartition, tuple[int, int]]) -> None:
+    async def blame(self, suspects: Iterable[tuple[TopicPartition, int]]) -> None:
+        """Commit for the last time before the process exits because a call hangs on these records.
+
+        Their partitions are marked up to the last of them; those that nobody suspected before are left clean.
+        """
+        until: dict[TopicPartition, int] = {}
+        for tp, offset in suspects:
+            until[tp] = max(until.get(tp, 0), offset + 1)
+        moved = self.ledger.committable()
+        offsets = {}
+        for tp in self._taken_up:
+            attempts = 1 if tp in moved else self._marks[tp].attempts
+            if tp in until:
+                offsets[tp] = moved.get(tp, self._base[tp]), Mark(attempts, until[tp])
+            elif tp not in self._slow:
+                offsets[tp] = moved.get(tp, self._base[tp]), CLEAN
+        await self._commit(offsets)
+
+    def _moving(self, tp: TopicPartition) -> Mark:
+        slow = self._slow.get(tp)
+        return BEGUN if slow is None else slow.mark()
+
+    async def _commit(self, offsets: dict[TopicPartition, tuple[int, Mark]]) -> None:
         async with self._commit_turn:
-            request = {tp: OffsetAndMetadata(o, encode_attempts(n)) for tp, (o, n) in offsets.items()}
+            request = {tp: OffsetAndMetadata(o, mark.encode()) for tp, (o, mark) in offsets.items()}
             request = {tp: meta for tp, meta in request.items() if tp in self._consumer.assignment()}
             if not request:
                 return
@@ -319,5 +354,5 @@ class Consumption(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("commit_failed", error=type(error).__name__)
                 return
             for tp in request:
-                self._base[tp] = offsets[tp][0]
+                self._base[tp], self._marks[tp] = offsets[tp]
             self.ledger.committed({tp: offsets[tp][0] for tp in request})

@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -30,28 +31,29 @@ from topics.imaging import ImagingEvent
 from topics.notes import NoteEvent
 from topics.reasons import Reason
 from topics.vitals import VitalsEvent
-from workers.batcher import Batch, LaneSettings, MicroBatcher
+from workers.batcher import Batch, MicroBatcher
 from workers.context import digest64, take
-from workers.control import ControlBoard
+from workers.control import Control, ControlBoard
 from workers.decide import Decider, Work
 from workers.encoders import Encoder
 from workers.identity import Identity
 from workers.metrics import Metrics
 from workers.outbox import Outlet
 from workers.patients import Change, Patients
-from workers.records import Duplicate, Publish, Record, Refused, Source
+from workers.records import Decision, Duplicate, Publish, Record, Refused, Source
 from workers.settings import Settings
 from workers.slow_start import Care
+from workers.stage import Stage, decide_lanes, encode_lanes
 from workers.threads import Threads
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KINDS: Final[dict[str, type[Event]]] = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent}
+THREADS: Final = {NOTES: "notes", IMAGING: "imaging"}
 ENCODE_DEPTH: Final = 2  # one batch of a modality in its network, the next being fetched and decoded
 DECIDE_DEPTH: Final = 3  # one reading, one computing, one publishing
 _FINISH_SHARE: Final = 0.3  # of the drain bound for queued records; the rest for batches under way
-_ALONE: Final = 1e9  # the cost of a record that must not share its batch
 
 
 class Pipeline:
@@ -81,11 +83,12 @@ class Pipeline:
         self._metrics = metrics
         self._encode = {  # one stage a modality: while images wait for their source, notes go on
             lane.name: Stage(MicroBatcher([lane], exclusive=False), ENCODE_DEPTH, metrics)
-            for lane in _encode_lanes(settings)
+            for lane in encode_lanes(settings)
             if lane.name in encoders
         }
-        self._decide = Stage(MicroBatcher(_decide_lanes(settings)), DECIDE_DEPTH, metrics)
+        self._decide = Stage(MicroBatcher(decide_lanes(settings)), DECIDE_DEPTH, metrics)
         self._refusing: set[asyncio.Task[None]] = set()
+        self._in_hand: defaultdict[str, dict[int, Sequence[Record]]] = defaultdict(dict)  # by thread
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -156,7 +159,8 @@ class Pipeline:
 
     async def encode_records(self, topic: str, records: Sequence[Record]) -> None:
         """Give each record what its network makes of it."""
-        await self._encoders[topic].encode(records, self._board.snapshot(_now_ms()))
+        with self._holding(THREADS[topic], records):
+            await self._encoders[topic].encode(records, self._board.snapshot(_now_ms()))
 
     async def decide(self, batch: Batch[Record]) -> None:
         """One batch from context to done."""
@@ -169,7 +173,7 @@ class Pipeline:
         control = self._board.snapshot(_now_ms())
         work = Work(records, slots, contexts, degraded)
         with self._timed("decide"):
-            decisions = await self._threads.run("decide", lambda: self._decider.decide(work, control))
+            decisions = await self._threads.run("decide", lambda: self._compute(work, control))
         published = [decision for decision in decisions if isinstance(decision, Publish)]
         refused = [decision for decision in decisions if isinstance(decision, Refused)]
         with self._timed("publish"):
@@ -192,6 +196,22 @@ class Pipeline:
                 again = [change for change in changes if change.patient in tainted]
                 await self._patients.make_anew(again, time.monotonic())
         self.settle_now(each.source for each in refused)
+
+    def _compute(self, work: Work, control: Control) -> list[Decision]:
+        with self._holding("decide", work.records):
+            return self._decider.decide(work, control)
+
+    @contextmanager
+    def _holding(self, thread: str, records: Sequence[Record]) -> Iterator[None]:
+        self._in_hand[thread][id(records)] = records
+        try:
+            yield
+        finally:
+            del self._in_hand[thread][id(records)]
+
+    def in_hand(self, thread: str) -> list[Source]:
+        """The records that a thread is computing: the suspects when it hangs."""
+        return [record.source for records in self._in_hand[thread].values() for record in records]
 
     def settle_now(self, sources: Iterable[Source]) -> None:
         """The records have ended: the ledger may let their offsets pass."""
@@ -280,76 +300,6 @@ class Pipeline:
             self._metrics.records.labels(topic, outcome).inc(number)
 
 
-class Stage:
-    """A micro-batcher and the batches that are under way.
-
-    Args:
-        batcher: Lanes.
-        depth: Batches under way at most.
-    """
-
-    def __init__(self, batcher: MicroBatcher[Record], depth: int, metrics: Metrics) -> None:
-        self.batcher = batcher
-        self.running = 0
-        self.turn = asyncio.Event()  # set when the last batch begun has handed on its records
-        self.turn.set()
-        self._depth = depth
-        self._metrics = metrics
-        self._awake = asyncio.Event()
-
-    def add(self, record: Record) -> None:
-        """Queue a record in its topic's lane."""
-        size = len(record.source.value or b"")
-        cost = _ALONE if record.source.care >= Care.ALONE else 1.0
-        lane, now = record.source.topic, time.monotonic()
-        self.batcher.add(lane, record, record.patient, now, cost=cost, size=size)
-        self._awake.set()
-
-    @property
-    def busy(self) -> bool:
-        """Whether anything is queued or under way."""
-        return self.running > 0 or self.batcher.waiting
-
-    def wake(self) -> None:
-        """Look again whether a batch can start."""
-        self._awake.set()
-
-    async def serve(self, handle: Callable[[Batch[Record]], Coroutine[Any, Any, None]]) -> None:
-        """Start batches as the batcher says, until cancelled; a batch that fails for good ends the stage."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                now = time.monotonic()
-                free = self.running < self._depth
-                batch = self.batcher.take(now, running=self.running) if free else None
-                if batch is not None:
-                    self.running += 1
-                    group.create_task(self._handle(batch, handle))
-                    continue
-                deadline = self.batcher.deadline() if free else None
-                await self._sleep(None if deadline is None else max(0.0005, deadline - now))
-
-    async def _handle(self, batch: Batch[Record], handle: Callable[[Batch[Record]], Awaitable[None]]) -> None:
-        started = time.monotonic()
-        self._metrics.batch.labels(batch.lane).observe(len(batch.items))
-        self._metrics.dispatch.labels(batch.lane, batch.why).inc()
-        try:
-            await handle(batch)
-        finally:
-            self.running -= 1
-            self.batcher.release(batch)
-            self.batcher.observe(batch, time.monotonic() - started)
-            self._metrics.inflight.labels(batch.lane).set(self.batcher.held(batch.lane))
-            self._awake.set()
-
-    async def _sleep(self, timeout_s: float | None) -> None:
-        self._awake.clear()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
-
-
 def _without(published: Sequence[Publish], refused: Sequence[Refused]) -> list[Publish]:
     """The results that were acknowledged."""
     if not refused:
@@ -368,32 +318,6 @@ def _changes(patients: Sequence[bytes], published: Sequence[Publish]) -> list[Ch
         for patient in patients
         if patient in mine
     ]
-
-
-def _decide_lanes(settings: Settings) -> list[LaneSettings]:
-    """Vitals before notes before images; encoded records are small, so their batches may be as large."""
-    slack_s = settings.slack_vitals_ms / 1000
-    return [
-        LaneSettings(
-            topic, priority, settings.batch_max_records, slack_s, max_cost=settings.batch_max_records,
-            capacity=settings.inflight_max_records, capacity_bytes=settings.inflight_max_bytes,
-        )
-        for priority, topic in enumerate((VITALS, NOTES, IMAGING))
-    ]  # fmt: skip
-
-
-def _encode_lanes(settings: Settings) -> list[LaneSettings]:
-    bounds = (
-        (NOTES, settings.batch_max_notes, settings.slack_notes_ms),
-        (IMAGING, settings.batch_max_images, settings.slack_images_ms),
-    )
-    return [
-        LaneSettings(
-            topic, priority, most, slack_ms / 1000, max_cost=most,
-            capacity=max(4 * most, settings.inflight_max_records // 8), capacity_bytes=settings.inflight_max_bytes,
-        )
-        for priority, (topic, most, slack_ms) in enumerate(bounds)
-    ]  # fmt: skip
 
 
 def _now_ms() -> int:

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
     torch_threads: int = Field(1, ge=1, le=256, description="CPU threads of one model call.")
     models_dir: Path | None = Field(None, description="Folder of model artefacts; the shipped ones when unset.")
-    batch_max_records: int = Field(256, ge=1, le=8192, description="Most records of one micro-batch of vitals.")
+    batch_max_records: int = Field(512, ge=1, le=8192, description="Most records of one micro-batch of vitals.")
     batch_max_notes: int = Field(32, ge=1, le=1024, description="Most records of one micro-batch of notes.")
     batch_max_images: int = Field(8, ge=1, le=256, description="Most records of one micro-batch of images.")
     slack_vitals_ms: float = Field(10.0, ge=0, le=10_000, description="Longest wait of a vitals record for company.")

@@ -12,6 +12,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from workers.consumer import Consumption
 from workers.ledger import PartitionLedger
+from workers.slow_start import CLEAN, Mark, decode_mark
 
 LANE = TopicPartition("patient.vitals", 0)
 
@@ -62,8 +63,8 @@ class GroupConsumer:
         return {LANE: self.records[start : self.position_at]}
 
 
-class Ending:
-    """A sink in which every record ends at once."""
+class Hanging:
+    """A sink in which every record stays under way, but the first two."""
 
     def __init__(self) -> None:
         self.taken: list[int] = []
@@ -72,6 +73,27 @@ class Ending:
         return True
 
     async def accept(self, partition: TopicPartition, ledger: PartitionLedger, records: list, care: object) -> None:
+        for record in records:
+            self.taken.append(record.offset)
+            if record.offset < 2:
+                ledger.done(record.offset)
+
+    async def settle(self, timeout_s: float) -> bool:
+        return False
+
+
+class Ending:
+    """A sink in which every record ends at once."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.together: list[int] = []
+
+    def room(self, topic: str) -> bool:
+        return True
+
+    async def accept(self, partition: TopicPartition, ledger: PartitionLedger, records: list, care: object) -> None:
+        self.together.append(len(records))
         for record in records:
             self.taken.append(record.offset)
             ledger.done(record.offset)
@@ -101,3 +123,46 @@ async def test_a_fetch_that_waits_through_a_rebalance_loses_nothing(ahead: int) 
     assert sink.taken == list(range(10))
     await consumption.commit()
     assert consumer.committed_at.offset == 10
+
+
+async def test_who_hangs_is_named_in_the_last_commit() -> None:
+    """What has ended is committed, with the span of the suspects, so that the next worker takes them one by one."""
+    consumer, sink = GroupConsumer(), Hanging()
+    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
+    await consumption.start()
+    await consumption.on_partitions_assigned([LANE])
+    running = asyncio.create_task(consumption.run())
+    await asyncio.wait_for(consumer.rebalancing.wait(), 5)
+    assert sink.taken == [0, 1, 2, 3]
+    await consumption.blame([(LANE, 3), (LANE, 2)])
+    running.cancel()
+    assert consumer.committed_at.offset == 2
+    assert decode_mark(consumer.committed_at.metadata) == Mark(1, until=4)
+
+
+async def test_who_is_not_blamed_is_left_clean() -> None:
+    consumer, sink = GroupConsumer(), Hanging()
+    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
+    await consumption.start()
+    await consumption.on_partitions_assigned([LANE])
+    running = asyncio.create_task(consumption.run())
+    await asyncio.wait_for(consumer.rebalancing.wait(), 5)
+    await consumption.blame([(TopicPartition("patient.notes", 0), 3)])
+    running.cancel()
+    assert decode_mark(consumer.committed_at.metadata) == CLEAN
+
+
+async def test_a_marked_span_is_taken_one_record_at_a_time() -> None:
+    consumer, sink = GroupConsumer(), Ending()
+    consumer.rebalanced.set()
+    consumer.committed_at = OffsetAndMetadata(1, Mark(1, until=5).encode())
+    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
+    await consumption.start()
+    await consumption.on_partitions_assigned([LANE])
+    running = asyncio.create_task(consumption.run())
+    async with asyncio.timeout(5):
+        while not sink.taken or sink.taken[-1] != 9:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert sink.together[:4] == [1, 1, 1, 1]
+    assert sink.taken == list(range(1, 10))
