@@ -77,8 +77,8 @@ class VitalsEncoder(nn.Module):
         """The state of patients never seen: (batch, H) zeros."""
         return self.centre.new_zeros(batch, self.config.hidden)
 
-    def _squash(self, values: Tensor) -> Tensor:
-        """Standardised and bounded to (-4, 4), so that one wild value cannot outshout the rest; unknown is 0."""
+    def standardised(self, values: Tensor) -> Tensor:
+        """(..., P) standardised, bounded to (-4, 4) so that one wild value cannot outshout the rest; unknown is 0."""
         z = ((values - self.centre) * self.scale).clamp_(-_FARTHEST, _FARTHEST)
         return torch.nan_to_num_(z.div_(z.abs().mul_(0.25).add_(1)), nan=0.0)
 
@@ -96,7 +96,7 @@ class VitalsEncoder(nn.Module):
         """
         measured = torch.isnan(values).logical_not_().to(values.dtype).mul_(self.used)
         known = torch.isnan(carried).logical_not_().to(values.dtype).mul_(self.used)
-        now, before = self._squash(values), self._squash(carried).mul_(self.used)
+        now, before = self.standardised(values), self.standardised(carried).mul_(self.used)
         best = torch.lerp(before, now, measured)
         change = (best - before).mul_(known)
         waited = torch.nan_to_num(gap_h, nan=0.0, posinf=1e6, neginf=0.0).clamp_(min=0).div_(self.tau_h).add_(1)

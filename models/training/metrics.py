@@ -83,14 +83,38 @@ def report(label: Numbers, probability: Numbers, group: Sequence[str], *, seed: 
         For each metric [value, lower, upper], and rows, patients, positives; None where a metric is not defined.
     """
     truth, predicted = np.asarray(label, np.float64), np.asarray(probability, np.float64)
-    names, member = np.unique(np.asarray(group), return_inverse=True)
-    random = np.random.default_rng(seed)
-    ones = np.ones_like(truth)
-    draws = [np.bincount(random.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(REPEATS)]
-    figures: dict[str, object] = {}
-    for name, metric in METRICS.items():
-        spread = [metric(truth, predicted, draw[member].astype(np.float64)) for draw in draws]
+    draws = Draws(group, seed)
+    figures: dict[str, object] = {name: draws.interval(metric, truth, predicted) for name, metric in METRICS.items()}
+    return figures | {"rows": len(truth), "patients": draws.patients, "positives": int(truth.sum())}
+
+
+class Draws:
+    """Bootstrap samples of patients, drawn once and used for every figure.
+
+    Args:
+        group: (N,) patient of each row.
+        seed: Of the drawing.
+    """
+
+    def __init__(self, group: Sequence[str], seed: int = 0) -> None:
+        names, self._member = np.unique(np.asarray(group), return_inverse=True)
+        self.patients = len(names)
+        random = np.random.default_rng(seed)
+        self._draws = [
+            np.bincount(random.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(REPEATS)
+        ]
+
+    def interval(self, metric: Metric, label: Numbers, score: Numbers) -> list[float | None]:
+        """[value, lower, upper] of a metric."""
+        truth, scores = np.asarray(label, np.float64), np.asarray(score, np.float64)
+        spread = [metric(truth, scores, draw[self._member].astype(np.float64)) for draw in self._draws]
         defined = [value for value in spread if not np.isnan(value)] or [float("nan")]
         low, high = np.quantile(defined, [0.025, 0.975])
-        figures[name] = [rounded(x) for x in (metric(truth, predicted, ones), low, high)]
-    return figures | {"rows": len(truth), "patients": len(names), "positives": int(truth.sum())}
+        return [rounded(x) for x in (metric(truth, scores, np.ones_like(truth)), low, high)]
+
+
+def interval(
+    metric: Metric, label: Numbers, score: Numbers, group: Sequence[str], *, seed: int = 0
+) -> list[float | None]:
+    """[value, lower, upper] of one metric; arguments as for `report`."""
+    return Draws(group, seed).interval(metric, label, score)

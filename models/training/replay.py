@@ -55,8 +55,15 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class _Events:
-    """Events of one stay: those rows where something was measured."""
+class Events:
+    """Events of one stay: those rows where something was measured.
+
+    Attributes:
+        hour: (T,).
+        values: (T, P) last known.
+        last_ms: (T, P) their times, milliseconds.
+        applicable: The scores for adults apply.
+    """
 
     hour: NDArray[np.float64]
     values: Floats
@@ -64,7 +71,8 @@ class _Events:
     applicable: bool
 
 
-def _events(stay: Course) -> _Events:
+def events_of(stay: Course) -> Events:
+    """The rows of a stay where something was measured, with what was known then."""
     some = ~np.isnan(stay.values).all(1)
     hour, values = stay.time_h[some], stay.values[some]
     carried, gap_h = carry(hour, values)
@@ -72,7 +80,7 @@ def _events(stay: Course) -> _Events:
     since_h = hour[:, None].astype(np.float64) - np.where(missing, np.nan_to_num(gap_h), 0.0)
     last_ms = np.rint(since_h * _MS_PER_HOUR).astype(np.int64)
     # An unknown age counts as adult, as it does live.
-    return _Events(
+    return Events(
         hour.astype(np.float64), np.where(missing, carried, values), last_ms, not stay.age_years < ADULT_YEARS
     )
 
@@ -133,10 +141,10 @@ def newly_within(hour: NDArray[np.float64], indicated: Bools, horizon_h: float) 
     return new
 
 
-def _replayed(stays: Sequence[Course], catalogue: Catalogue) -> Iterator[tuple[Course, _Events, Floats, Bools]]:
+def _replayed(stays: Sequence[Course], catalogue: Catalogue) -> Iterator[tuple[Course, Events, Floats, Bools]]:
     """Stays with events, their current values (T, P) and indications (T, A), evaluated many stays at a time."""
     for start in range(0, len(stays), _STAYS_A_BATCH):
-        some = [(stay, _events(stay)) for stay in stays[start : start + _STAYS_A_BATCH]]
+        some = [(stay, events_of(stay)) for stay in stays[start : start + _STAYS_A_BATCH]]
         lengths = [len(events.hour) for _, events in some]
         hour = np.concatenate([events.hour for _, events in some])
         values, indicated = indications(

@@ -33,7 +33,7 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
 )  # fmt: skip
 
-_ELSEWHERE = ("worker", "offline", "train")
+_ELSEWHERE = ("worker", "offline", "train", "evaluate")
 """Commands that live beside the part they start: module `workers.cli.NAME` with a function `NAME`."""
 
 

@@ -100,7 +100,8 @@ def _pixels(jpegs: list[bytes]) -> NDArray[np.uint8]:
     return np.stack([one(jpeg) for jpeg in jpegs])
 
 
-def _films(data: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
+def films(data: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
+    """Every film (N, 224, 224), its class number and whose it is."""
     import numpy as np
 
     from models.imaging import LABELS
@@ -118,7 +119,7 @@ def _imaging(data: Path, out: Path, epochs: int | None, seed: int) -> None:
     plan = ImagingPlan(seed=seed) if epochs is None else ImagingPlan(epochs=epochs, seed=seed)
     foreign = _pixels(list(kermany.adult_images(data))) if (data / kermany.NIH_FILE).is_file() else None
     with _progress() as tell:
-        _write(out, train_imaging(*_films(data), plan, foreign=foreign, progress=tell))
+        _write(out, train_imaging(*films(data), plan, foreign=foreign, progress=tell))
 
 
 def _notes(data: Path, out: Path, epochs: int | None, seed: int) -> None:
@@ -153,7 +154,7 @@ def _pools(data: Path, out: Path) -> tuple[dict[Part, Pool], dict[Part, Pool], d
     embedded = notes.encode(bundle.notes, bundle.tokenizer, [note.text for note in texts]).embedding.numpy()
     acute = np.array([not ACUTE_NOTES.isdisjoint(note.specialties) for note in texts])
     of_notes = {part: Pool(embedded[rows], acute[rows]) for part, rows in rows_of([n.note_id for n in texts]).items()}
-    pixels, label, patient = _films(data)
+    pixels, label, patient = films(data)
     seen = imaging.encode(bundle.imaging, pixels).embedding.numpy()
     of_images = {part: Pool(seen[rows], label[rows] > 0) for part, rows in rows_of(patient).items()}
     stays = list(physionet2019.stays(data))

@@ -1,0 +1,66 @@
+"""Evaluation: figures with intervals, baselines and subgroups beside them, on made data."""
+
+import numpy as np
+import pytest
+
+from models.training.bedside import bedside
+from models.training.evaluation import Question, event_1, figures, reliability
+from models.training.metrics import auroc, interval
+from workers.datasets.stay import Stay
+
+
+def question(count=400, **more):
+    random = np.random.default_rng(0)
+    label = (random.random(count) < 0.3).astype(float)
+    probability = np.clip(0.3 + 0.3 * (label - 0.3) + random.normal(0, 0.1, count), 0, 1)
+    return Question("x", label, probability, np.array([str(i // 4) for i in range(count)]), **more)
+
+
+def test_the_interval_holds_the_value_and_is_wider_over_patients_than_over_rows():
+    one = question()
+    value, low, high = interval(auroc, one.label, one.probability, one.patient.tolist())
+    assert low < value < high
+    copies = [np.repeat(each, 4) for each in (one.label, one.probability)]
+    by_row = interval(auroc, *copies, [str(i) for i in range(1600)])
+    by_patient = interval(auroc, *copies, [str(i // 4) for i in range(1600)])
+    assert by_patient[2] - by_patient[1] > by_row[2] - by_row[1]
+
+
+def test_event_1_is_the_best_smaller_of_sensitivity_and_precision():
+    label, probability = np.array([1.0, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])
+    # thresholds: 1 hit of 1 flagged (sensitivity 1/2), 1 of 2, 2 of 3 (sensitivity 1), 2 of 4
+    assert event_1(label, probability, np.ones(4)) == pytest.approx(2 / 3)
+
+
+def test_reliability_compares_prediction_and_outcome():
+    probability = np.repeat([0.1, 0.6], 100)
+    label = np.concatenate([np.arange(100) < 10, np.arange(100) < 30]).astype(float)
+    low, high = reliability(label, probability)
+    assert (low["predicted"], low["observed"], low["rows"]) == (0.1, 0.1, 100)
+    assert (high["predicted"], high["observed"]) == (0.6, 0.3)
+
+
+def test_a_useless_baseline_stands_beside_the_model():
+    one = question()
+    flat = figures(question(baselines={"flat": np.zeros(400)}))
+    assert flat["auroc"][0] > 0.9
+    assert flat["baselines"]["flat"]["auroc"][0] == 0.5
+    assert flat["positives"] == one.label.sum()
+
+
+def test_subgroups_with_too_few_outcomes_are_not_shown():
+    groups = np.where(np.arange(400) < 390, "many", "few")
+    found = figures(question(strata={"size": groups}))["subgroups"]["size"]
+    assert list(found) == ["many"]
+    assert found["many"]["rows"] == 390
+
+
+def test_bedside_scores_are_those_of_the_rules():
+    values = np.full((2, 44), np.nan, np.float32)
+    values[0, :5] = (25, 91, 90, 131, 35.0)  # three points each: 15 of NEWS2 without consciousness and oxygen
+    values[1, 2:4] = (90, 80)
+    stay = Stay("1", np.array([0, 1], np.float32), values, np.zeros(2, np.float32), 60.0, 1.0)
+    (found,) = bedside([stay])
+    assert found.news2.tolist() == [15, 12]
+    assert found.qsofa.tolist() == [2, 2]
+    assert found.shock_index[1] == pytest.approx(80 / 90)
