@@ -111,7 +111,7 @@ def _vitals(models: Models, size: int) -> float:
     values[:, 10:] = np.nan
     hidden = rng.normal(0, 0.3, (size, models.vitals.hidden)).astype(np.float32)
     gap = np.full((size, columns), 0.25, np.float32)
-    static = np.full((size, 2), 60.0, np.float32)
+    static = np.full((size, 3), 60.0, np.float32)
     start = time.perf_counter()
     for _ in range(_VITALS_BATCHES):
         models.vitals.explain(hidden, values, values, gap, static)

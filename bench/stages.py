@@ -162,7 +162,7 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     head = bench.contexts["head"]
     inputs = (
         head["hidden"][:, : model.hidden], rows.rows["value"], head["value"], np.full_like(head["value"], 0.25),
-        head["static"],
+        np.column_stack((head["static"], np.full(len(head), 12.0, np.float32))),
     )  # fmt: skip
     total = _best(rounds, lambda: bench.decide(bench.contexts.copy(), records))
     parts = [

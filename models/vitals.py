@@ -24,7 +24,12 @@ P: Final = len(COLUMNS)
 FEATURES: Final = 4
 """Per column: best known value, change since the last, measured now, recency."""
 
-STATIC: Final = 2
+STATIC: Final = 3
+"""Beside the columns: age in years, 1 for male and 0 for female, hours since the patient's first event."""
+
+_STAY_H: Final = (6.0, 24.0, 96.0)
+"""Hours at which a stay counts as half over, on the scales of a shift, a day and a long stay."""
+
 _AGE_CENTRE, _AGE_SCALE = 60.0, 20.0  # years; about the mean and spread of adults in intensive care
 _FARTHEST = 40.0  # scales from the centre: beyond it a value says no more, and infinities end here
 
@@ -59,6 +64,7 @@ class VitalsEncoder(nn.Module):
     scale: Tensor
     tau_h: Tensor
     used: Tensor
+    half_h: Tensor
 
     def __init__(self, config: VitalsConfig | None = None) -> None:
         super().__init__()
@@ -69,7 +75,8 @@ class VitalsEncoder(nn.Module):
         self.register_buffer("scale", torch.ones(P))
         self.register_buffer("tau_h", torch.tensor([column.max_age_min / 60 for column in COLUMNS]))
         self.register_buffer("used", torch.ones(P))
-        self.cell = GatedRNN(FEATURES * P + STATIC, self.config.hidden)
+        self.register_buffer("half_h", torch.tensor(_STAY_H), persistent=False)
+        self.cell = GatedRNN(FEATURES * P + STATIC - 1 + len(_STAY_H), self.config.hidden)
         self.head = nn.Linear(self.config.hidden, len(LABELS))
         self.novelty = Novelty(self.config.hidden)
 
@@ -89,10 +96,10 @@ class VitalsEncoder(nn.Module):
             values: (..., P) measured in this event in canonical units, NaN where not.
             carried: (..., P) the last value before this event, NaN if never.
             gap_h: (..., P) hours since that value, NaN if never; negative counts as 0.
-            static: (..., 2) age in years and 1 for male, 0 for female; NaN where unknown.
+            static: (..., 3), see STATIC; NaN where unknown, negative hours count as 0.
 
         Returns:
-            (..., 4 P + 2), finite whatever goes in.
+            (..., 4 P + 5), finite whatever goes in.
         """
         measured = torch.isnan(values).logical_not_().to(values.dtype).mul_(self.used)
         known = torch.isnan(carried).logical_not_().to(values.dtype).mul_(self.used)
@@ -101,7 +108,9 @@ class VitalsEncoder(nn.Module):
         change = (best - before).mul_(known)
         waited = torch.nan_to_num(gap_h, nan=0.0, posinf=1e6, neginf=0.0).clamp_(min=0).div_(self.tau_h).add_(1)
         age = ((static[..., :1] - _AGE_CENTRE) / _AGE_SCALE).clamp(-4, 4)
-        fixed = torch.nan_to_num(torch.cat((age, static[..., 1:] * 2 - 1), -1), nan=0.0)
+        stay_h = torch.nan_to_num(static[..., 2:], nan=0.0, posinf=1e6, neginf=0.0).clamp(min=0)
+        known_for = stay_h / (stay_h + self.half_h)
+        fixed = torch.nan_to_num(torch.cat((age, static[..., 1:2] * 2 - 1, known_for), -1), nan=0.0)
         return torch.cat((best, change, measured, known.div_(waited), fixed), -1)
 
     def step(self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
@@ -112,7 +121,7 @@ class VitalsEncoder(nn.Module):
             values: (B, P), see `features`.
             carried: (B, P).
             gap_h: (B, P).
-            static: (B, 2).
+            static: (B, 3).
 
         Returns:
             (B, H) the state after this event.
@@ -120,9 +129,8 @@ class VitalsEncoder(nn.Module):
         return self.cell.step(self.features(values, carried, gap_h, static), h)
 
     def forward(self, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
-        """Whole stays, for training: (B, T, P) thrice and static (B, 2) to the states (B, T, H)."""
-        repeated = static[:, None].expand(-1, values.shape[1], -1)
-        states: Tensor = self.cell(self.features(values, carried, gap_h, repeated))
+        """Whole stays, for training: (B, T, P) thrice and static (B, T, 3) to the states (B, T, H)."""
+        states: Tensor = self.cell(self.features(values, carried, gap_h, static))
         return states
 
     def heads(self, h: Tensor) -> Tensor:
@@ -143,7 +151,7 @@ class VitalsEncoder(nn.Module):
             values: (B, P).
             carried: (B, P).
             gap_h: (B, P).
-            static: (B, 2).
+            static: (B, 3).
 
         Returns:
             h' (B, H), and (B, P) signed contributions in log odds before calibration; 0 where nothing is known or the

@@ -136,7 +136,7 @@ class FakeRecurrence:
         draw = np.random.default_rng(seed)
         self.digest = digest
         self.steps = 0
-        self._weights = draw.normal(0, 0.1, (4 * len(COLUMNS) + 2, self.hidden)).astype(np.float32)
+        self._weights = draw.normal(0, 0.1, (4 * len(COLUMNS) + 3, self.hidden)).astype(np.float32)
 
     def step(self, h, values, carried, gap_h, static):
         self.steps += len(h)

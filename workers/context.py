@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.columns import COLUMNS
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 WINDOW: Final = 12  # raw vitals events; half a day of hourly observations
 ENTRIES: Final = 4  # newest images, newest notes
 SEEN: Final = 48  # digests of the newest events of any kind, to recognise a repeat
@@ -42,6 +42,7 @@ STATE = np.dtype(
     [
         ("ms", "<i8"),  # position: the last event folded in
         ("id", "<u8"),
+        ("first_ms", "<i8"),  # the first event folded in, NEVER before it
         ("hidden", "<f4", (HIDDEN,)),
         ("value", "<f4", (COLUMN_COUNT,)),  # last value of each column, NaN for never
         ("at", "<i8", (COLUMN_COUNT,)),  # its event time, NEVER for never
@@ -154,7 +155,7 @@ def _blank() -> Contexts:
     blank["cold"] = 1
     blank["evidence_column"] = -1
     for state in ("checkpoint", "head"):
-        blank[state]["ms"] = NEVER
+        blank[state]["ms"] = blank[state]["first_ms"] = NEVER
         blank[state]["value"] = np.nan
         blank[state]["static"] = np.nan
         blank[state]["pregnant"] = -1

@@ -298,6 +298,7 @@ def _advance(
     """States `(n,)` after one row each, and the columns' contributions `(n, P)` if asked for."""
     values = rows["value"]
     states["static"] = np.where(np.isnan(rows["static"]), states["static"], rows["static"])
+    states["first_ms"] = np.where(states["first_ms"] == NEVER, rows["ms"], states["first_ms"])
     states["pregnant"] = np.where(rows["pregnant"] < 0, states["pregnant"], rows["pregnant"])
     states["spo2_scale"] = np.where(rows["spo2_scale"] == 0, states["spo2_scale"], rows["spo2_scale"])
     parts: Floats | None = None
@@ -306,7 +307,7 @@ def _advance(
         if len(use):
             carried, at = states["value"][use], states["at"][use]
             gap = np.where(at == NEVER, np.nan, (rows["ms"][use, None] - at) / _MS_PER_HOUR).astype(np.float32)
-            h, static = states["hidden"][use, : model.hidden], states["static"][use]
+            h, static = states["hidden"][use, : model.hidden], _static(states, rows, use)
             if explain:
                 stepped, some = model.explain(h, values[use], carried, gap, static)
                 parts = np.zeros((len(rows), COLUMN_COUNT), np.float32)
@@ -321,6 +322,12 @@ def _advance(
     states["flags_known"] |= rows["flags_known"]
     states["ms"], states["id"] = rows["ms"], rows["id"]
     return states, parts
+
+
+def _static(states: NDArray[np.void], rows: NDArray[np.void], use: NDArray[np.intp]) -> Floats:
+    """`(len(use), 3)`: age, sex, and hours since the patient's first event."""
+    stay_h = (rows["ms"][use] - states["first_ms"][use]) / _MS_PER_HOUR
+    return np.column_stack((states["static"][use], stay_h.astype(np.float32)))
 
 
 def _note_evidence(contexts: Contexts, index: NDArray[np.intp], parts: Floats | None) -> None:

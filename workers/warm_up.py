@@ -23,7 +23,7 @@ async def warm_up(parts: Parts, settings: Settings) -> None:
     def step(count: int) -> None:
         columns = np.full((count, len(COLUMNS)), 80.0, np.float32)
         hidden = np.zeros((count, vitals.hidden), np.float32)
-        static = np.full((count, 2), np.nan, np.float32)
+        static = np.full((count, 3), np.nan, np.float32)
         vitals.step(hidden, columns, columns, columns, static)
         vitals.explain(hidden, columns, columns, columns, static)
 

@@ -62,7 +62,10 @@ ABOUT: Final[Mapping[str, About]] = {
         calibration="Temperature and bias a label, fitted on the validation part.",
         limits=(
             "Anyone but adults in intensive care in the United States: wards, children and other places were not seen.",
-            "One hospital system for sepsis: how often something is measured is part of what was learned.",
+            (
+                "One hospital system for sepsis: how often something is measured and how long a patient has been known "
+                "are part of what was learned."
+            ),
             (
                 "Columns that the data lack (consciousness, oxygen delivery and others not listed under `used` in the "
                 "manifest) are ignored."

@@ -57,7 +57,7 @@ class Events:
         carried: (T, P) last value before.
         gap_h: (T, P) hours since.
         label: (T,).
-        static: (2,).
+        static: (T, 3) as `models.vitals.STATIC` says.
     """
 
     patient_id: str
@@ -94,7 +94,8 @@ def sequence(stay: Course) -> Events:
     some = ~np.isnan(stay.values).all(1)
     values = stay.values[some]
     carried, gap_h = carry(stay.time_h[some], values)
-    static = np.array([stay.age_years, stay.male], np.float32)
+    stay_h = stay.time_h[some] - stay.time_h[some][:1]
+    static = np.stack([np.full_like(stay_h, stay.age_years), np.full_like(stay_h, stay.male), stay_h], 1)
     return Events(stay.patient_id, values, carried, gap_h, stay.label[some], static)
 
 
@@ -103,7 +104,7 @@ def pieces(stays: Sequence[Events], length: int) -> list[Events]:
     return [
         Events(
             s.patient_id, s.values[i : i + length], s.carried[i : i + length], s.gap_h[i : i + length],
-            s.label[i : i + length], s.static,
+            s.label[i : i + length], s.static[i : i + length],
         )
         for s in stays
         for i in range(0, len(s.label), length)
@@ -115,7 +116,7 @@ class Batch:
     """Padded sequences.
 
     Attributes:
-        inputs: values, carried, gap_h (B, T, P) and static (B, 2), NaN where padded.
+        inputs: values, carried, gap_h (B, T, P) and static (B, T, 3), NaN where padded.
         label: (B, T), NaN where padded.
         rows: Number of each sequence in the list that was batched.
     """
@@ -142,8 +143,7 @@ def batches(stays: Sequence[Events], size: int, random: np.random.Generator | No
         rows = groups[place]
         chosen = [stays[i] for i in rows]
         longest = int(lengths[rows].max())
-        values, carried, gap_h = (
-            _pad([getattr(s, name) for s in chosen], longest) for name in ("values", "carried", "gap_h")
+        values, carried, gap_h, static = (
+            _pad([getattr(s, name) for s in chosen], longest) for name in ("values", "carried", "gap_h", "static")
         )
-        static = torch.from_numpy(np.stack([s.static for s in chosen]))
         yield Batch((values, carried, gap_h, static), _pad([s.label for s in chosen], longest), rows)

@@ -34,6 +34,7 @@ LEAST_ROWS = 500
 
 _MORTALITY_WEIGHT = 0.3  # the label is the same in every row of a stay and says less per row
 _HIDE_STATIC, _HIDE_COLUMN = 0.1, 0.1
+_USUAL_EVENTS = 40  # of a stay in the sepsis set: keeps a batch's loss about as large as a mean
 _CLIP = 1.0
 
 
@@ -54,15 +55,15 @@ class VitalsPlan:
         average: How much of the running average stays at each step.
     """
 
-    epochs: int = 12
-    rate: float = 3e-3
+    epochs: int = 16
+    rate: float = 5e-3
     batch: int = 32
-    length: int = 96
+    length: int = 192
     seed: int = 0
     hidden: int = 64
-    decay: float = 0.02
-    dropout: float = 0.3
-    forecast: float = 0.3
+    decay: float = 0.05
+    dropout: float = 0.2
+    forecast: float = 0.1
     average: float = 0.999
 
 
@@ -96,7 +97,9 @@ def _hide(batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor
     """The inputs, with age, sex and whole columns hidden in some stays."""
     values, carried, gap_h, static = batch.inputs
     columns = torch.rand(len(values), 1, values.shape[2], generator=random) < _HIDE_COLUMN
-    hidden = static.masked_fill(torch.rand(static.shape, generator=random) < _HIDE_STATIC, torch.nan)
+    unsaid = torch.rand(len(static), 1, static.shape[2], generator=random) < _HIDE_STATIC
+    unsaid[..., 2] = False  # how long a patient has been known is always known
+    hidden = static.masked_fill(unsaid, torch.nan)
     nan = torch.nan
     return values.masked_fill(columns, nan), carried.masked_fill(columns, nan), gap_h.masked_fill(columns, nan), hidden
 
@@ -125,11 +128,13 @@ def _loss(
     seen = F.dropout(states, plan.dropout)
     logits = network.heads(seen)[..., head]
     real = ~torch.isnan(batch.label)
-    loss = F.binary_cross_entropy_with_logits(logits[real], batch.label[real])
+    loss = F.binary_cross_entropy_with_logits(logits[real], batch.label[real], reduction="sum")
+    # Every hour of the set counts the same for sepsis, though a batch holds stays of one length; for death every stay.
+    loss = loss / real.sum() * _MORTALITY_WEIGHT if head else loss / (plan.batch * _USUAL_EVENTS)
     following = batch.inputs[0][:, 1:]
     measured = ~torch.isnan(following)
     ahead = F.smooth_l1_loss(forecaster(seen[:, :-1])[measured], network.standardised(following)[measured])
-    return loss * (_MORTALITY_WEIGHT if head else 1.0) + plan.forecast * ahead
+    return loss + plan.forecast * ahead
 
 
 def _fit(network: VitalsEncoder, sets: list[_Set], plan: VitalsPlan, progress: Progress) -> VitalsEncoder:

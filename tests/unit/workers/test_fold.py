@@ -89,10 +89,13 @@ def straight(events, model):
         for name, unknown in (("static", np.isnan(row["static"])), ("pregnant", row["pregnant"] < 0),
                               ("spo2_scale", row["spo2_scale"] == 0)):  # fmt: skip
             state[name] = np.where(unknown, state[name], row[name])
+        state["first_ms"] = np.where(state["first_ms"] == NEVER, row["ms"], state["first_ms"])
         if not event.quality & SKIP_MODEL:
             gap = np.where(state["at"] == NEVER, np.nan, (row["ms"][:, None] - state["at"]) / 3_600_000)
             h = state["hidden"][:, : model.hidden]
-            stepped = model.step(h, values, state["value"], gap.astype(np.float32), state["static"])
+            stay_h = (row["ms"] - state["first_ms"]) / 3_600_000
+            static = np.column_stack((state["static"], stay_h.astype(np.float32)))
+            stepped = model.step(h, values, state["value"], gap.astype(np.float32), static)
             state["hidden"][:, : model.hidden] = stepped
         known = ~np.isnan(values)
         state["value"] = np.where(known, values, state["value"])
@@ -106,7 +109,7 @@ def straight(events, model):
 def assert_same(head, expected, *, position=True):
     """Hidden to 1e-5, everything clinical exactly."""
     np.testing.assert_allclose(head["hidden"], expected["hidden"], atol=1e-5)
-    for name in ("value", "at", "flags_known", "flags_true", "static", "pregnant", "spo2_scale"):
+    for name in ("value", "at", "flags_known", "flags_true", "static", "first_ms", "pregnant", "spo2_scale"):
         np.testing.assert_array_equal(head[name], expected[name], err_msg=name)
     if position:
         assert (head["ms"][0], head["id"][0]) == (expected["ms"][0], expected["id"][0])

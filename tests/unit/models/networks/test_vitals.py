@@ -19,9 +19,9 @@ def events(batch, seed=0):
     values[torch.rand(values.shape, generator=random) < 0.6] = NAN
     carried[torch.rand(values.shape, generator=random) < 0.4] = NAN
     gap_h = torch.rand(values.shape, generator=random).mul(9).masked_fill(carried.isnan(), NAN)
-    static = torch.stack((torch.rand(batch, generator=random) * 90, torch.ones(batch)), 1)
+    static = torch.rand(batch, 3, generator=random) * torch.tensor([90.0, 1.0, 72.0])
     static[::3] = NAN
-    return torch.randn(batch, 64, generator=random), values, carried, gap_h, static
+    return torch.randn(batch, VitalsConfig().hidden, generator=random), values, carried, gap_h, static
 
 
 def test_a_record_steps_the_same_alone_as_in_a_batch(network):
@@ -44,7 +44,7 @@ def test_neighbours_with_wild_values_do_not_matter(network):
 @pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf"), 3e38])
 def test_state_stays_finite_whatever_comes_in(network, value):
     wild = torch.full((2, P), value)
-    after, shares = network.explain(network.initial(2), wild, wild, wild, torch.full((2, 2), value))
+    after, shares = network.explain(network.initial(2), wild, wild, wild, torch.full((2, 3), value))
     assert after.isfinite().all()
     assert shares.isfinite().all()
     assert network.heads(after).isfinite().all()
@@ -63,10 +63,10 @@ def test_an_infinite_value_counts_as_an_extreme_one_not_as_missing(network, sign
 def test_sequence_equals_steps_with_what_was_carried(network):
     _, values, carried, gap_h, static = events(6)
     shaped = [x.view(2, 3, P) for x in (values, carried, gap_h)]
-    states = network(*shaped, static[:2])
+    states = network(*shaped, static.view(2, 3, 3))
     h = network.initial(2)
     for t in range(3):
-        h = network.step(h, *(x[:, t] for x in shaped), static[:2])
+        h = network.step(h, *(x[:, t] for x in shaped), static.view(2, 3, 3)[:, t])
         torch.testing.assert_close(h, states[:, t])
 
 

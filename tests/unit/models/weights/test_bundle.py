@@ -22,7 +22,7 @@ def test_shipped_artefacts_load_and_infer():
     bundle = load_bundle()
     assert set(bundle.versions) == set(NAMES)
     nothing = torch.full((1, len(COLUMNS)), torch.nan)
-    h = bundle.vitals.step(bundle.vitals.initial(1), nothing, nothing, nothing, torch.full((1, 2), torch.nan))
+    h = bundle.vitals.step(bundle.vitals.initial(1), nothing, nothing, nothing, torch.full((1, 3), torch.nan))
     assert bundle.vitals.heads(h).isfinite().all()
     history, features = np.zeros((2, len(bundle.ranker.catalogue.actions))), np.full((2, len(COLUMNS)), np.nan)
     history[0, :9], features[0, :9] = 1.0, 100.0
