@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.layers.cnn import CNN
 from models.layers.residual import Residual
@@ -19,6 +20,7 @@ LABELS: Final = ("normal", "bacterial", "viral")
 SIDE: Final = 224
 """Height and width of the input, pixels."""
 EMBEDDING: Final = 32
+TILES: Final = 4
 _CENTRE, _SCALE = 0.48, 0.24  # mean and spread of grey values of the training radiographs
 
 
@@ -41,12 +43,15 @@ class ImagingOut(NamedTuple):
         logits: (B, 3) in the order of LABELS; a softmax after division by the manifest's temperature.
         cam: (B, h, w) signed class-activation map (Zhou et al. 2016) of the likelier finding against normal: its mean
             is that finding's logit minus the logit of normal, up to the constant of the biases.
+        appearance: (B, 48) the embedding, and the mean grey of each of 4 x 4 tiles: what novelty is judged by. The
+            embedding alone forgets what findings do not need, such as how a film of an adult is laid out.
         novelty: (B,), > 1 is out of distribution.
     """
 
     embedding: Tensor
     logits: Tensor
     cam: Tensor
+    appearance: Tensor
     novelty: Tensor
 
 
@@ -66,7 +71,7 @@ class ImagingEncoder(nn.Module):
         self.stages = nn.Sequential(*(Residual(before, after, stride=2) for before, after in stages))
         self.project = CNN(self.config.widths[-1], EMBEDDING, kernel=1, activation=None)
         self.head = nn.Linear(EMBEDDING, len(LABELS))
-        self.novelty = Novelty(EMBEDDING)
+        self.novelty = Novelty(EMBEDDING + TILES * TILES)
 
     def forward(self, x: Tensor) -> ImagingOut:
         """Encode.
@@ -84,4 +89,5 @@ class ImagingEncoder(nn.Module):
         finding = logits[:, 1:].argmax(1) + 1
         direction = self.head.weight[finding] - self.head.weight[0]
         cam = torch.einsum("bchw,bc->bhw", places, direction)
-        return ImagingOut(embedding, logits, cam, self.novelty(embedding))
+        appearance = torch.cat((embedding, F.adaptive_avg_pool2d(grey, TILES).flatten(1)), 1)
+        return ImagingOut(embedding, logits, cam, appearance, self.novelty(appearance))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 PERCENTILE = 99.5
-"""Of ordinary held-back inputs, one in two hundred is flagged."""
+"""By default one in two hundred ordinary held-back inputs is flagged."""
 
 
 class Novelty(nn.Module):
@@ -40,12 +40,13 @@ class Novelty(nn.Module):
         """(B, size) to (B,): distance / threshold, > 1 is out of distribution."""
         return self._distance(embedding) / self.threshold
 
-    def fit(self, training: Tensor, held_back: Tensor) -> None:
+    def fit(self, training: Tensor, held_back: Tensor, percentile: float = PERCENTILE) -> None:
         """Set the buffers.
 
         Args:
             training: (N, size) embeddings that give mean and covariance.
             held_back: (M, size) other ordinary embeddings, whose distances give the threshold.
+            percentile: Of those distances that is the threshold.
         """
         self.mean.copy_(training.mean(0))
         covariance = torch.cov(training.T)
@@ -53,4 +54,4 @@ class Novelty(nn.Module):
         ridge = 0.01 * covariance.diagonal().mean() + 1e-8
         values, vectors = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance)))
         self.whitening.copy_(vectors * values.rsqrt())
-        self.threshold.copy_(torch.quantile(self._distance(held_back), PERCENTILE / 100))
+        self.threshold.copy_(torch.quantile(self._distance(held_back), percentile / 100))

@@ -147,6 +147,7 @@ class Decider:
                     flags.append(Reason.REDIS_UNAVAILABLE)
                 if cold[i]:
                     flags.append(Reason.COLD_CONTEXT)
+                flags = list(dict.fromkeys(flags))  # a film and the vitals may be foreign both
                 decisions.append(self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms))
         return decisions
 

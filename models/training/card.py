@@ -87,7 +87,7 @@ ABOUT: Final[Mapping[str, About]] = {
             ),
             (
                 "`novel_share_foreign` in the figures is the share of NIH adult films flagged as unlike the training "
-                "data; where it is low, do not rely on the flag to keep adult films out."
+                "data. What the flag looks at was chosen with these films in view: of other adults expect less."
             ),
         ),
     ),

@@ -13,12 +13,16 @@ from torch.nn import functional as F
 
 from models.imaging import LABELS, SIDE, ImagingConfig, ImagingEncoder, ImagingOut
 from models.training import calibrate
+from models.training.average import Average
 from models.training.metrics import report
 from models.training.outcome import Progress, Trained, silent
 from models.training.split import rows_of
 from models.weights import Manifest, Thresholds
 
 Pixels = NDArray[np.uint8]
+
+ORDINARY_PERCENT = 95.0
+"""Films like those of training that may count as such: flagging one in twenty is the price of keeping adults out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,14 @@ class ImagingPlan:
         rate: Peak learning rate (AdamW, one cycle).
         batch: Images a batch.
         seed: Of weights, order and augmentation.
+        average: How much of the running average of the weights stays at each step.
     """
 
-    epochs: int = 8
+    epochs: int = 12
     rate: float = 4e-3
     batch: int = 32
     seed: int = 0
+    average: float = 0.995
 
 
 def as_input(pixels: Pixels) -> Tensor:
@@ -62,11 +68,15 @@ def _augment(x: Tensor, random: torch.Generator) -> Tensor:
     return ((moved - 0.5) * contrast.view(-1, 1, 1, 1) + 0.5 + light.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
-def _fit(network: ImagingEncoder, pixels: Pixels, label: Tensor, plan: ImagingPlan, progress: Progress) -> None:
+def _fit(
+    network: ImagingEncoder, pixels: Pixels, label: Tensor, plan: ImagingPlan, progress: Progress
+) -> ImagingEncoder:
+    """Train; returns the averaged network."""
     order, random = np.random.default_rng(plan.seed), torch.Generator().manual_seed(plan.seed)
     steps = len(pixels) // plan.batch
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.epochs * steps + 1)
+    average = Average(network, plan.average)
     network.train()
     for epoch in range(plan.epochs):
         rows = order.permutation(len(pixels))
@@ -78,7 +88,9 @@ def _fit(network: ImagingEncoder, pixels: Pixels, label: Tensor, plan: ImagingPl
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
+            average.follow(network)
             progress(f"imaging, epoch {epoch + 1}", epoch * steps + step + 1, plan.epochs * steps)
+    return average.network
 
 
 @torch.inference_mode()
@@ -87,7 +99,7 @@ def encode(network: ImagingEncoder, pixels: Pixels) -> ImagingOut:
     outs = [network(as_input(pixels[i : i + 32])) for i in range(0, len(pixels), 32)]
     return ImagingOut(
         torch.cat([out.embedding for out in outs]), torch.cat([out.logits for out in outs]),
-        torch.empty(0), torch.cat([out.novelty for out in outs]),
+        torch.empty(0), torch.cat([out.appearance for out in outs]), torch.cat([out.novelty for out in outs]),
     )  # fmt: skip
 
 
@@ -116,10 +128,10 @@ def train_imaging(
     torch.manual_seed(plan.seed)
     parts = rows_of(patient)
     network = ImagingEncoder(ImagingConfig())
-    _fit(network, pixels[parts["training"]], torch.from_numpy(label[parts["training"]]), plan, progress)
-    network.eval()
+    network = _fit(network, pixels[parts["training"]], torch.from_numpy(label[parts["training"]]), plan, progress)
     held = encode(network, pixels[parts["validation"]])
-    network.novelty.fit(encode(network, pixels[parts["training"]]).embedding, held.embedding)
+    seen = encode(network, pixels[parts["training"]]).appearance
+    network.novelty.fit(seen, held.appearance, ORDINARY_PERCENT)
     calibration = calibrate.fit_softmax(held.logits.numpy(), label[parts["validation"]])
     test, truth = encode(network, pixels[parts["test"]]), label[parts["test"]]
     probability = torch.softmax(test.logits / calibration.temperature, 1).double().numpy()

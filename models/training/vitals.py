@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from models.calibration import Calibration, probabilities
 from models.columns import COLUMNS
 from models.training import calibrate
+from models.training.average import Average
 from models.training.metrics import auroc, report
 from models.training.outcome import Progress, Trained, silent
 from models.training.sequences import Batch, Course, Events, batches, pieces, sequence
@@ -104,22 +105,6 @@ def _hide(batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor
     return values.masked_fill(columns, nan), carried.masked_fill(columns, nan), gap_h.masked_fill(columns, nan), hidden
 
 
-class _Average:
-    """A running average of a network's weights; its buffers are copied."""
-
-    def __init__(self, network: VitalsEncoder, keep: float) -> None:
-        self.network = copy.deepcopy(network).eval()
-        self._keep, self._steps = keep, 0
-
-    @torch.no_grad()
-    def follow(self, network: VitalsEncoder) -> None:
-        """Move a little towards the network as it is now; at first more, so that the start is soon forgotten."""
-        self._steps += 1
-        keep = min(self._keep, self._steps / (self._steps + 10))
-        for mean, now in zip(self.network.parameters(), network.parameters(), strict=True):
-            mean.lerp_(now, 1 - keep)
-
-
 def _loss(
     network: VitalsEncoder, forecaster: nn.Linear, batch: Batch, head: int, plan: VitalsPlan, random: torch.Generator
 ) -> Tensor:
@@ -146,7 +131,7 @@ def _fit(network: VitalsEncoder, sets: list[_Set], plan: VitalsPlan, progress: P
     parameters = [*network.parameters(), *forecaster.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=plan.rate, weight_decay=plan.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.epochs * per_epoch + 1)
-    average = _Average(network, plan.average)
+    average = Average(network, plan.average)
     best, best_score = average.network, -np.inf
     for epoch in range(plan.epochs):
         work = [(head, batch) for head, one in enumerate(training) for batch in batches(one, plan.batch, random)]

@@ -4,6 +4,7 @@ import torch
 
 from models.novelty import Novelty
 from models.training import calibrate
+from models.training.average import Average
 from models.training.card import card
 from models.training.fusion import FusionPlan, Hours, Pool, train_fusion
 from models.training.imaging import ImagingPlan, train_imaging
@@ -36,6 +37,27 @@ class TestSplit:
         together = np.concatenate(list(rows.values()))
         assert sorted(together) == list(range(3000))
         assert {len(rows[part]) // 300 for part in ("training",)} <= {6, 7}
+
+
+class TestAverage:
+    def test_the_average_lies_between_where_the_weights_have_been(self):
+        network = torch.nn.Linear(1, 1, bias=False)
+        average = Average(network, 0.9)
+        for value in (1.0, 2.0, 3.0):
+            torch.nn.init.constant_(network.weight, value)
+            average.follow(network)
+        assert 1.0 < average.network.weight.item() < 3.0
+        for _ in range(500):
+            average.follow(network)
+        assert average.network.weight.item() == pytest.approx(3.0)
+
+    def test_buffers_are_those_of_the_last_step(self):
+        network = torch.nn.BatchNorm1d(1)
+        average = Average(network, 0.9)
+        network(torch.full((4, 1), 9.0))
+        average.follow(network)
+        assert average.network.running_mean == network.running_mean
+        assert not average.network.training
 
 
 class TestMetrics:
