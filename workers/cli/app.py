@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workers.cli import contexts, dead_letters, doctor, replay, schemas, settings_table, simulate, tail, topics
+from workers.cli import contexts, dead_letters, doctor, models, replay, schemas, settings_table, simulate, tail, topics
 from workers.cli.errors import explain
 from workers.cli.shared import INTERRUPTED, err, load_settings
 from workers.demo import command as demo
@@ -78,6 +78,7 @@ def _register() -> None:
     app.add_typer(schemas.app, name="schemas")
     app.add_typer(dead_letters.app, name="dead-letters")
     app.add_typer(contexts.app, name="contexts")
+    app.add_typer(models.app, name="models")
 
 
 _register()

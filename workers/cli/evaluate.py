@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from workers.cli import shared
+from workers.cli.errors import UserError
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
     from models.training.evaluation import Question
-
-console = Console(stderr=True)
-out_console = Console()
 
 
 class Judged(StrEnum):
@@ -97,14 +96,14 @@ def _show(name: str, found: dict[str, Any]) -> None:
     table.add_row("model", *(_text(found[key]) for key in ("auroc", "auprc", "brier", "ece", "event_1")))
     for baseline, figures in found["baselines"].items():
         table.add_row(baseline, _text(figures["auroc"]), _text(figures["auprc"]))
-    out_console.print(table)
+    shared.out.print(table)
     for stratum, groups in found["subgroups"].items():
         inner = Table(title=f"{name} by {stratum}")
         for column in (stratum, "rows", "AUROC (95 %)", "observed", "predicted"):
             inner.add_column(column)
         for group, figures in groups.items():
             inner.add_row(group, *(_text(figures[key]) for key in ("rows", "auroc", "observed", "predicted")))
-        out_console.print(inner)
+        shared.out.print(inner)
 
 
 def _draw(file: Path, name: str, found: dict[str, Any]) -> None:
@@ -143,24 +142,18 @@ def evaluate(
 
     from models.bundle import load_bundle
     from models.training.evaluation import figures
-    from models.weights import WeightsError
-    from workers.datasets.folder import DatasetError, data_folder
+    from workers.datasets.folder import data_folder
 
     torch.set_num_threads(threads)
-    try:
-        bundle = load_bundle(models) if models else load_bundle()
-        results: dict[str, Any] = {}
-        for question in _QUESTIONS[model](bundle, data_folder(data), part):
-            results[question.name] = figures(question)
-            _show(question.name, results[question.name])
-        if out is not None and results:
-            _save(out, bundle.versions[model.value], part, results)
-    except (DatasetError, WeightsError, OSError, ImportError) as error:
-        console.print(f"wardstream evaluate: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    bundle = load_bundle(models)
+    results: dict[str, Any] = {}
+    for question in _QUESTIONS[model](bundle, data_folder(data), part):
+        results[question.name] = figures(question)
+        _show(question.name, results[question.name])
     if not results:
-        console.print(f"wardstream evaluate: the folder holds no labelled records for {model.value}", style="red")
-        raise typer.Exit(1)
+        raise UserError(f"the folder holds no labelled records for {model.value}: see --help")
+    if out is not None:
+        _save(out, bundle.versions[model.value], part, results)
 
 
 def _save(out: Path, version: str, part: Part, results: dict[str, Any]) -> None:
@@ -169,4 +162,4 @@ def _save(out: Path, version: str, part: Part, results: dict[str, Any]) -> None:
     (out / "evaluation.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     for name, found in results.items():
         _draw(out / f"{name.replace('/', '-').replace(' ', '-')}.png", name, found)
-    console.print(f"written to {out}", markup=False)
+    shared.err.print(f"written to {out}", markup=False)
