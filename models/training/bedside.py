@@ -28,14 +28,12 @@ class Bedside:
 
     Attributes:
         patient_id: Whose.
-        time_h: (T,).
         news2: (T,) lower bound.
         qsofa: (T,) lower bound.
         shock_index: (T,) NaN where unknown.
     """
 
     patient_id: str
-    time_h: NDArray[np.float64]
     news2: NDArray[np.int16]
     qsofa: NDArray[np.int8]
     shock_index: NDArray[np.float32]
@@ -60,4 +58,4 @@ def bedside(stays: Sequence[Course]) -> Iterator[Bedside]:
         ends = np.cumsum(lengths)
         for (name, _), end, length in zip(some, ends, lengths, strict=True):
             span = slice(end - length, end)
-            yield Bedside(name, hour[span], early[span], sofa[span], shock[span])
+            yield Bedside(name, early[span], sofa[span], shock[span])

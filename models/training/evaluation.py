@@ -19,7 +19,7 @@ from models.calibration import calibrated_logits, exclusive_probabilities, proba
 from models.imaging import LABELS as FINDINGS
 from models.training import imaging, notes
 from models.training.bedside import bedside
-from models.training.metrics import auprc, auroc, interval, report, rounded
+from models.training.metrics import Draws, auprc, auroc, interval, rounded
 from models.training.sequences import Course, sequence
 from models.training.vitals import score
 from models.vitals import LABELS
@@ -45,7 +45,6 @@ class Question:
         patient: (N,) whose row.
         baselines: Name to (N,) any score that rises with risk.
         strata: Name to (N,) subgroup of each row.
-        time_h: (N,) hours into the stay, for figures that need time; empty otherwise.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Question:
     patient: Texts
     baselines: Mapping[str, Floats] = field(default_factory=dict)
     strata: Mapping[str, Texts] = field(default_factory=dict)
-    time_h: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def _age_band(years: float) -> str:
@@ -77,9 +75,8 @@ def vitals_question(bundle: Bundle, stays: Sequence[Course], label: str, *, last
     events = [sequence(stay) for stay in stays]
     of = {stay.patient_id: stay for stay, one in zip(stays, events, strict=True) if len(one.label)}
     found = score(bundle.vitals, [one for one in events if len(one.label)], LABELS.index(label))
-    logits = np.stack([found.logit] * len(LABELS), 1)
-    manifest = bundle.manifests["vitals"]
-    calibrated = calibrated_logits(logits, manifest.labels, manifest.calibration)[:, LABELS.index(label)]
+    calibration = bundle.manifests["vitals"].calibration
+    calibrated = calibrated_logits(found.logit[:, None], [label], calibration)[:, 0]
     order = list(dict.fromkeys(found.patient.tolist()))
     rules = {one.patient_id: one for one in bedside([of[name] for name in order])}
     baselines = {
@@ -87,7 +84,6 @@ def vitals_question(bundle: Bundle, stays: Sequence[Course], label: str, *, last
         "qSOFA (lower bound)": np.concatenate([rules[name].qsofa for name in order]),
         "shock index": np.nan_to_num(np.concatenate([rules[name].shock_index for name in order])),
     }
-    time_h = np.concatenate([rules[name].time_h for name in order])
     rows = found.last if last_only else np.ones_like(found.last)
     who = found.patient[rows]
     return Question(
@@ -97,7 +93,6 @@ def vitals_question(bundle: Bundle, stays: Sequence[Course], label: str, *, last
             "age": np.array([_age_band(of[name].age_years) for name in who.tolist()]),
             "sex": np.array([_sex(of[name].male) for name in who.tolist()]),
         },
-        time_h[rows].astype(float),
     )  # fmt: skip
 
 
@@ -143,13 +138,13 @@ def figures(question: Question, *, seed: int = 0) -> dict[str, object]:
         The model's metrics as [value, lower, upper]; `baselines`, `subgroups` and `reliability`; `event_1` (the best
         minimum of sensitivity and positive predictive value over all thresholds, as in the 2012 challenge).
     """
-    truth, who = question.label, question.patient.tolist()
-    made = report(truth, question.probability, who, seed=seed)
-    made["event_1"] = interval(event_1, truth, question.probability, who, seed=seed)
+    truth, draws = question.label, Draws(question.patient.tolist(), seed)
+    made = draws.report(truth, question.probability)
+    made["event_1"] = draws.interval(event_1, truth, question.probability)
     made["baselines"] = {
         name: {
-            "auroc": interval(auroc, truth, values, who, seed=seed),
-            "auprc": interval(auprc, truth, values, who, seed=seed),
+            "auroc": draws.interval(auroc, truth, values),
+            "auprc": draws.interval(auprc, truth, values),
         }
         for name, values in question.baselines.items()
     }

@@ -82,10 +82,7 @@ def report(label: Numbers, probability: Numbers, group: Sequence[str], *, seed: 
     Returns:
         For each metric [value, lower, upper], and rows, patients, positives; None where a metric is not defined.
     """
-    truth, predicted = np.asarray(label, np.float64), np.asarray(probability, np.float64)
-    draws = Draws(group, seed)
-    figures: dict[str, object] = {name: draws.interval(metric, truth, predicted) for name, metric in METRICS.items()}
-    return figures | {"rows": len(truth), "patients": draws.patients, "positives": int(truth.sum())}
+    return Draws(group, seed).report(label, probability)
 
 
 class Draws:
@@ -103,6 +100,13 @@ class Draws:
         self._draws = [
             np.bincount(random.integers(len(names), size=len(names)), minlength=len(names)) for _ in range(REPEATS)
         ]
+
+    def report(self, label: Numbers, probability: Numbers) -> dict[str, object]:
+        """See the function of this name."""
+        figures: dict[str, object] = {
+            name: self.interval(metric, label, probability) for name, metric in METRICS.items()
+        }
+        return figures | {"rows": len(label), "patients": self.patients, "positives": int(np.asarray(label).sum())}
 
     def interval(self, metric: Metric, label: Numbers, score: Numbers) -> list[float | None]:
         """[value, lower, upper] of a metric."""

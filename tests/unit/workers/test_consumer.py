@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -63,29 +64,11 @@ class GroupConsumer:
         return {LANE: self.records[start : self.position_at]}
 
 
-class Hanging:
-    """A sink in which every record stays under way, but the first two."""
+class Sink:
+    """Records below offset `ends` end at once; the others stay under way."""
 
-    def __init__(self) -> None:
-        self.taken: list[int] = []
-
-    def room(self, topic: str) -> bool:
-        return True
-
-    async def accept(self, partition: TopicPartition, ledger: PartitionLedger, records: list, care: object) -> None:
-        for record in records:
-            self.taken.append(record.offset)
-            if record.offset < 2:
-                ledger.done(record.offset)
-
-    async def settle(self, timeout_s: float) -> bool:
-        return False
-
-
-class Ending:
-    """A sink in which every record ends at once."""
-
-    def __init__(self) -> None:
+    def __init__(self, ends: int = 10) -> None:
+        self.ends = ends
         self.taken: list[int] = []
         self.together: list[int] = []
 
@@ -96,30 +79,42 @@ class Ending:
         self.together.append(len(records))
         for record in records:
             self.taken.append(record.offset)
-            ledger.done(record.offset)
+            if record.offset < self.ends:
+                ledger.done(record.offset)
 
     async def settle(self, timeout_s: float) -> bool:
-        return True
+        return self.ends == 10
+
+    async def took_all(self) -> None:
+        async with asyncio.timeout(5):
+            while not self.taken or self.taken[-1] != 9:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def consuming(consumer: GroupConsumer, sink: Sink) -> AsyncIterator[Consumption]:
+    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
+    await consumption.start()
+    await consumption.on_partitions_assigned([LANE])
+    running = asyncio.create_task(consumption.run())
+    try:
+        yield consumption
+    finally:
+        running.cancel()
 
 
 @pytest.mark.parametrize("ahead", [0, 2])
 async def test_a_fetch_that_waits_through_a_rebalance_loses_nothing(ahead: int) -> None:
     """The next assignment begins where the group committed, whatever a fetch of the one before brought and moved."""
-    consumer, sink = GroupConsumer(), Ending()
-    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
-    await consumption.start()
-    await consumption.on_partitions_assigned([LANE])
-    running = asyncio.create_task(consumption.run())
-    await asyncio.wait_for(consumer.rebalancing.wait(), 5)
-    await consumption.on_partitions_revoked([LANE])
-    assert consumer.committed_at.offset == 4
-    consumer.position_at = 4 + ahead  # aiokafka's own idea of where to go on, or past it already
-    await consumption.on_partitions_assigned([LANE])
-    consumer.rebalanced.set()
-    async with asyncio.timeout(5):
-        while not sink.taken or sink.taken[-1] != 9:
-            await asyncio.sleep(0.01)
-    running.cancel()
+    consumer, sink = GroupConsumer(), Sink()
+    async with consuming(consumer, sink) as consumption:
+        await asyncio.wait_for(consumer.rebalancing.wait(), 5)
+        await consumption.on_partitions_revoked([LANE])
+        assert consumer.committed_at.offset == 4
+        consumer.position_at = 4 + ahead  # aiokafka's own idea of where to go on, or past it already
+        await consumption.on_partitions_assigned([LANE])
+        consumer.rebalanced.set()
+        await sink.took_all()
     assert sink.taken == list(range(10))
     await consumption.commit()
     assert consumer.committed_at.offset == 10
@@ -127,42 +122,28 @@ async def test_a_fetch_that_waits_through_a_rebalance_loses_nothing(ahead: int) 
 
 async def test_who_hangs_is_named_in_the_last_commit() -> None:
     """What has ended is committed, with the span of the suspects, so that the next worker takes them one by one."""
-    consumer, sink = GroupConsumer(), Hanging()
-    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
-    await consumption.start()
-    await consumption.on_partitions_assigned([LANE])
-    running = asyncio.create_task(consumption.run())
-    await asyncio.wait_for(consumer.rebalancing.wait(), 5)
-    assert sink.taken == [0, 1, 2, 3]
-    await consumption.blame([(LANE, 3), (LANE, 2)])
-    running.cancel()
+    consumer, sink = GroupConsumer(), Sink(ends=2)
+    async with consuming(consumer, sink) as consumption:
+        await asyncio.wait_for(consumer.rebalancing.wait(), 5)
+        assert sink.taken == [0, 1, 2, 3]
+        await consumption.blame([(LANE, 3), (LANE, 2)])
     assert consumer.committed_at.offset == 2
     assert decode_mark(consumer.committed_at.metadata) == Mark(1, until=4)
 
 
 async def test_who_is_not_blamed_is_left_clean() -> None:
-    consumer, sink = GroupConsumer(), Hanging()
-    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
-    await consumption.start()
-    await consumption.on_partitions_assigned([LANE])
-    running = asyncio.create_task(consumption.run())
-    await asyncio.wait_for(consumer.rebalancing.wait(), 5)
-    await consumption.blame([(TopicPartition("patient.notes", 0), 3)])
-    running.cancel()
+    consumer = GroupConsumer()
+    async with consuming(consumer, Sink(ends=2)) as consumption:
+        await asyncio.wait_for(consumer.rebalancing.wait(), 5)
+        await consumption.blame([(TopicPartition("patient.notes", 0), 3)])
     assert decode_mark(consumer.committed_at.metadata) == CLEAN
 
 
 async def test_a_marked_span_is_taken_one_record_at_a_time() -> None:
-    consumer, sink = GroupConsumer(), Ending()
+    consumer, sink = GroupConsumer(), Sink()
     consumer.rebalanced.set()
     consumer.committed_at = OffsetAndMetadata(1, Mark(1, until=5).encode())
-    consumption = Consumption(consumer, consumer.committed, [LANE.topic], sink, drain_s=1.0)
-    await consumption.start()
-    await consumption.on_partitions_assigned([LANE])
-    running = asyncio.create_task(consumption.run())
-    async with asyncio.timeout(5):
-        while not sink.taken or sink.taken[-1] != 9:
-            await asyncio.sleep(0.01)
-    running.cancel()
+    async with consuming(consumer, sink):
+        await sink.took_all()
     assert sink.together[:4] == [1, 1, 1, 1]
     assert sink.taken == list(range(1, 10))
