@@ -64,9 +64,13 @@ class NoteTokenizer:
         tokenizer.train_from_iterator(texts, trainer)
         return cls(tokenizer)
 
+    def content(self) -> bytes:
+        """What tokenizer.json holds."""
+        return f"{self._tokenizer.to_str(pretty=False)}\n".encode()
+
     def save(self, file: Path) -> None:
         """Write tokenizer.json."""
-        file.write_text(self._tokenizer.to_str(pretty=False) + "\n", encoding="utf-8")
+        file.write_bytes(self.content())
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -24,7 +24,9 @@ class Trained:
     Attributes:
         state: Tensors for `weights.save`.
         manifest: With calibration, thresholds and held-out metrics.
+        history: One mapping an epoch: "epoch", counted from 1, "loss", and validation figures by name.
     """
 
     state: dict[str, Tensor]
     manifest: Manifest
+    history: tuple[Mapping[str, float], ...] = ()

@@ -1,13 +1,13 @@
 """`wardstream evaluate`: judge a model on a folder of data sets.
 
-Prints tables, and writes them as JSON with a picture of each label's reliability. How a figure is made is decided in
-`models.training.evaluation`.
+Prints tables, and writes them as JSON with a picture of each label's reliability. What is read for each model is in
+`workers.cli.evaluating`; how a figure is made is decided in `models.evaluation`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +17,10 @@ from rich.table import Table
 
 from workers.cli import shared
 from workers.cli.errors import UserError
+from workers.cli.evaluating.case import Case, Part
 
 if TYPE_CHECKING:
-    from models.bundle import Bundle
-    from models.training.evaluation import Question
+    from models.evaluation.figures import Question, Summary
 
 
 class Judged(StrEnum):
@@ -31,54 +31,12 @@ class Judged(StrEnum):
     notes = "notes"
 
 
-class Part(StrEnum):
-    """Which records."""
+def _judges() -> dict[Judged, Callable[[Case], Iterator[Question | Summary]]]:
+    from workers.cli.evaluating.imaging import imaging
+    from workers.cli.evaluating.notes import notes
+    from workers.cli.evaluating.vitals import vitals
 
-    all = "all"
-    test = "test"
-
-
-def _keep(part: Part, identifier: str) -> bool:
-    from models.training.split import part_of
-
-    return part is Part.all or part_of(identifier) == "test"
-
-
-def _vitals(bundle: Bundle, data: Path, part: Part) -> Iterable[Question]:
-    from models.training.evaluation import vitals_question
-    from workers.datasets import physionet2012, physionet2019
-
-    sets = (("sepsis_6h", "sepsis", physionet2019, False), ("mortality", "mortality", physionet2012, True))
-    for label, name, source, last_only in sets:
-        if (data / (source.FILE if source is physionet2019 else source.EVENTS)).is_file():
-            stays = [stay for stay in source.stays(data) if _keep(part, f"{name}/{stay.patient_id}")]
-            yield vitals_question(bundle, stays, label, last_only=last_only)
-
-
-def _imaging(bundle: Bundle, data: Path, part: Part) -> Iterable[Question]:
-    import numpy as np
-
-    from models.training.evaluation import imaging_questions
-    from workers.cli.train import films
-
-    pixels, label, patient = films(data)
-    rows = np.array([i for i, name in enumerate(patient) if _keep(part, name)])
-    return imaging_questions(bundle, pixels[rows], label[rows], [patient[i] for i in rows])
-
-
-def _notes(bundle: Bundle, data: Path, part: Part) -> Iterable[Question]:
-    from models.training.evaluation import notes_questions
-    from workers.datasets import mtsamples
-
-    kept = [note for note in mtsamples.notes(data) if _keep(part, note.note_id)]
-    return notes_questions(bundle, [n.text for n in kept], [n.specialties for n in kept], [n.note_id for n in kept])
-
-
-_QUESTIONS: dict[Judged, Callable[[Bundle, Path, Part], Iterable[Question]]] = {
-    Judged.vitals: _vitals,
-    Judged.imaging: _imaging,
-    Judged.notes: _notes,
-}
+    return {Judged.vitals: vitals, Judged.imaging: imaging, Judged.notes: notes}
 
 
 def _text(value: Any) -> str:
@@ -141,15 +99,20 @@ def evaluate(
     import torch
 
     from models.bundle import load_bundle
-    from models.training.evaluation import figures
+    from models.evaluation.figures import Summary, figures
     from workers.datasets.folder import data_folder
 
     torch.set_num_threads(threads)
     bundle = load_bundle(models)
     results: dict[str, Any] = {}
-    for question in _QUESTIONS[model](bundle, data_folder(data), part):
-        results[question.name] = figures(question)
-        _show(question.name, results[question.name])
+    for one in _judges()[model](Case(bundle, data_folder(data), part)):
+        if isinstance(one, Summary):
+            results[one.name] = dict(one.figures)
+            shared.out.print(one.name, markup=False)
+            shared.out.print_json(data=results[one.name])
+            continue
+        results[one.name] = figures(one)
+        _show(one.name, results[one.name])
     if not results:
         raise UserError(f"the folder holds no labelled records for {model.value}: see --help")
     if out is not None:
@@ -161,5 +124,7 @@ def _save(out: Path, version: str, part: Part, results: dict[str, Any]) -> None:
     written = {"version": version, "part": part.value, "labels": results}
     (out / "evaluation.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     for name, found in results.items():
+        if "reliability" not in found:
+            continue
         _draw(out / f"{name.replace('/', '-').replace(' ', '-')}.png", name, found)
     shared.err.print(f"written to {out}", markup=False)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from models.evaluation.figures import Question, event_1, figures, reliability
 from models.training.bedside import bedside
-from models.training.evaluation import Question, event_1, figures, reliability
 from models.training.metrics import auroc, interval
 from workers.datasets.stay import Stay
 

@@ -1,0 +1,127 @@
+"""Figures of a yes-or-no question, with simple baselines beside them, and by subgroup.
+
+A baseline is judged by its order only. Intervals are 95 %, from a bootstrap over patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training.metrics import Draws, auprc, auroc, interval, rounded
+
+Floats = NDArray[np.float64]
+Texts = NDArray[np.str_]
+
+_LEAST_POSITIVES: Final = 10
+"""Fewer positives or negatives in a subgroup say nothing, and are not shown."""
+
+RELIABILITY_BINS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One yes-or-no question put to a model: N rows.
+
+    Attributes:
+        name: Of the label.
+        label: (N,) 0 or 1.
+        probability: (N,) calibrated.
+        patient: (N,) whose row.
+        baselines: Name to (N,) any score that rises with risk.
+        strata: Name to (N,) subgroup of each row.
+        extra: Further figures by name, made by whoever asks: a number, [value, lower, upper] or a small table of
+            either. Shown and written beside the standard ones.
+    """
+
+    name: str
+    label: Floats
+    probability: Floats
+    patient: Texts
+    baselines: Mapping[str, Floats] = field(default_factory=dict)
+    strata: Mapping[str, Texts] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Figures that belong to no single yes-or-no question, like a macro-F1.
+
+    Attributes:
+        name: What was judged; other than that of any question.
+        figures: By name, each a number, [value, lower, upper] or a small table (a mapping) of either.
+    """
+
+    name: str
+    figures: Mapping[str, object]
+
+
+def figures(question: Question, *, seed: int = 0) -> dict[str, object]:
+    """All figures of a question as plain data.
+
+    Returns:
+        The model's metrics as [value, lower, upper]; `baselines`, `subgroups` and `reliability`; `event_1` (the best
+        minimum of sensitivity and positive predictive value over all thresholds, as in the 2012 challenge); `extra`
+        as it came.
+    """
+    truth, draws = question.label, Draws(question.patient.tolist(), seed)
+    made = draws.report(truth, question.probability)
+    made["event_1"] = draws.interval(event_1, truth, question.probability)
+    made["baselines"] = {
+        name: {
+            "auroc": draws.interval(auroc, truth, values),
+            "auprc": draws.interval(auprc, truth, values),
+        }
+        for name, values in question.baselines.items()
+    }
+    made["subgroups"] = {name: _by_group(question, groups, seed) for name, groups in question.strata.items()}
+    made["reliability"] = reliability(truth, question.probability)
+    made["extra"] = dict(question.extra)
+    return made
+
+
+def _by_group(question: Question, groups: Texts, seed: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for group in np.unique(groups).tolist():
+        rows = groups == group
+        truth = question.label[rows]
+        if min(truth.sum(), (1 - truth).sum()) >= _LEAST_POSITIVES:
+            who = question.patient[rows].tolist()
+            found[group] = {
+                "auroc": interval(auroc, truth, question.probability[rows], who, seed=seed),
+                "observed": rounded(truth.mean()),
+                "predicted": rounded(question.probability[rows].mean()),
+                "rows": len(truth),
+            }
+    return found
+
+
+def event_1(label: Floats, probability: Floats, weight: Floats) -> float:
+    """The best minimum of sensitivity and positive predictive value (PhysioNet/CinC Challenge 2012, event 1)."""
+    order = np.argsort(-probability, kind="stable")
+    _, first = np.unique(-probability[order], return_index=True)
+    hits = np.cumsum(np.add.reduceat((weight * label)[order], first))
+    flagged = np.cumsum(np.add.reduceat(weight[order], first))
+    if not hits[-1]:
+        return float("nan")
+    precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0)
+    return float(np.minimum(hits / hits[-1], precision).max())
+
+
+def reliability(label: Floats, probability: Floats) -> list[dict[str, float | int | None]]:
+    """Mean prediction and observed share in ten bins of equal size; equal predictions share a bin."""
+    edges = np.quantile(probability, np.linspace(0, 1, RELIABILITY_BINS + 1)[1:-1])
+    chosen = np.searchsorted(edges, probability, side="right")
+    return [
+        {
+            "predicted": rounded(probability[chosen == k].mean()),
+            "observed": rounded(label[chosen == k].mean()),
+            "rows": int((chosen == k).sum()),
+        }
+        for k in range(RELIABILITY_BINS)
+        if (chosen == k).any()
+    ]

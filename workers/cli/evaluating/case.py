@@ -1,0 +1,43 @@
+"""What an evaluation is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from models.bundle import Bundle
+
+
+class Part(StrEnum):
+    """Which records."""
+
+    all = "all"
+    test = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One evaluation as asked for on the command line.
+
+    Attributes:
+        bundle: Loaded models.
+        data: Folder of data sets; any of them may be missing.
+        part: Which records of them.
+    """
+
+    bundle: Bundle
+    data: Path
+    part: Part
+
+    def keep(self, identifier: str) -> bool:
+        """Whether the records of this patient (as named to `models.training.split`) are judged."""
+        from models.training.split import part_of
+
+        return self.part is Part.all or part_of(identifier) == "test"
+
+    def has(self, *files: str) -> bool:
+        """Whether the data folder holds these files."""
+        return all((self.data / file).is_file() for file in files)

@@ -1,0 +1,46 @@
+"""What a training is asked for, and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.training.outcome import Progress, Trained
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training as asked for on the command line.
+
+    Attributes:
+        data: Folder of data sets.
+        models: Folder of the artefacts that this one builds on; what it lacks comes from the shipped ones.
+        epochs: Passes over the data, or what the model has in their place; None for the plan's own number.
+        seed: Of weights, order and augmentation.
+        tell: Told of progress.
+    """
+
+    data: Path
+    models: Path
+    epochs: int | None
+    seed: int
+    tell: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of it.
+
+    Attributes:
+        trained: The network.
+        plan: The dataclass that says how it was trained.
+        files: Data files that were read, by name below the data folder.
+        beside: Files that belong to the artefact beside weights and manifest: name to content.
+    """
+
+    trained: Trained
+    plan: Any
+    files: tuple[str, ...]
+    beside: Mapping[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,15 @@
+"""Training of the vitals network."""
+
+from __future__ import annotations
+
+from models.training.vitals import VitalsPlan, train_vitals
+from workers.cli.training.job import Job, Made
+from workers.datasets import physionet2012, physionet2019
+
+
+def vitals(job: Job) -> Made:
+    """On hourly sepsis (PhysioNet 2019) and death in hospital (PhysioNet 2012)."""
+    plan = VitalsPlan(seed=job.seed) if job.epochs is None else VitalsPlan(epochs=job.epochs, seed=job.seed)
+    sepsis, mortality = list(physionet2019.stays(job.data)), list(physionet2012.stays(job.data))
+    files = (physionet2019.FILE, physionet2012.EVENTS, physionet2012.OUTCOMES)
+    return Made(train_vitals(sepsis, mortality, plan, job.tell), plan, files)
