@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from models.calibration import Calibration
+from models.conformal import Conformal
 
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
@@ -55,6 +56,7 @@ class Manifest(BaseModel):
         horizon_h: Hours that each risk looks ahead; None where it has no horizon.
         thresholds: Bands by label.
         calibration: Logit to probability by label.
+        conformal: Prediction sets: by label whether it holds (no, yes); for imaging of all findings, as `finding`.
         licence: Of the weights.
         data: Sets they were trained on, with licence and citation.
         metrics: Held-out figures of the training run.
@@ -73,6 +75,7 @@ class Manifest(BaseModel):
     horizon_h: dict[str, float | None] = Field(default_factory=dict)
     thresholds: dict[str, Thresholds] = Field(default_factory=dict)
     calibration: dict[str, Calibration] = Field(default_factory=dict)
+    conformal: dict[str, Conformal] = Field(default_factory=dict)
     licence: str = "Apache-2.0"
     data: tuple[str, ...] = ()
     metrics: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,96 @@
+"""Which answers a calibrated probability leaves open: class-conditional split conformal prediction.
+
+A class stays in an input's prediction set unless its probability is lower than is usual for inputs of that class. How
+low is usual is read off held-back inputs of each class alone (Vovk 2012, "Conditional validity of inductive conformal
+predictors"), so that a rare class is kept as often as a common one: of new inputs of any one class, drawn like the
+held-back ones, at least the share `coverage` has the true class in its set.
+
+One class in the set is an answer. More than one is ambiguous: the model cannot tell them apart at that level. None
+means that the input looks like no class as the model knows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Floats = NDArray[np.float32] | NDArray[np.float64]
+
+COVERAGE: Final = 0.90
+"""Policy: the share of each class that its set must keep. Trainers take it from here; the manifest is what counts."""
+
+YES_NO: Final = ("no", "yes")
+"""Classes of a label that holds or does not."""
+
+_DIGITS: Final = 8
+_ROUNDING: Final = 1e-9  # 20 * (1 - 0.95) is a little below 1
+
+
+class Conformal(BaseModel):
+    """The sets of one label, or of labels that exclude one another.
+
+    Attributes:
+        coverage: Share of each class that is kept, for inputs like the held-back ones.
+        least: By class, in the order of the probabilities' columns, the least probability that keeps it in the set;
+            0 keeps it always.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    coverage: float = Field(gt=0, lt=1)
+    least: dict[str, float]
+
+    @classmethod
+    def fit(cls, probability: Floats, label: NDArray[np.int64], classes: Sequence[str], coverage: float) -> Conformal:
+        """Read the least probabilities off held-back inputs.
+
+        With n inputs of a class, the floor((n + 1) (1 - coverage)) lowest of their probabilities count as unusual. A
+        class of too few inputs for even one to count so is never left out.
+
+        Args:
+            probability: (N, C) calibrated, columns in the order of `classes`; rows with NaN are left out.
+            label: (N,) column of the true class.
+            classes: C names.
+            coverage: Share to keep, between 0 and 1.
+        """
+        known = ~np.isnan(probability).any(axis=1)
+        least: dict[str, float] = {}
+        for column, name in enumerate(classes):
+            own = np.sort(probability[known & (label == column), column].astype(np.float64))
+            unusual = math.floor((len(own) + 1) * (1 - coverage) + _ROUNDING)
+            least[name] = _below(float(own[unusual - 1])) if unusual else 0.0
+        return cls(coverage=coverage, least=least)
+
+    def sets(self, probability: Floats) -> NDArray[np.bool_]:
+        """Which classes stay.
+
+        Args:
+            probability: (B, C) calibrated, columns in the order of `least`.
+
+        Returns:
+            (B, C) bool; a row with NaN keeps every class, for nothing is known of it.
+        """
+        below: NDArray[np.bool_] = probability < np.array(list(self.least.values()), np.float64)
+        kept: NDArray[np.bool_] = ~below | np.isnan(probability).any(axis=1, keepdims=True)
+        return kept
+
+
+def both(probability: Floats) -> NDArray[np.float64]:
+    """(B,) probability of yes to (B, 2) of no and yes, the columns of YES_NO."""
+    yes = probability.astype(np.float64)
+    return np.stack((1 - yes, yes), axis=1)
+
+
+def fit_yes_no(probability: Floats, label: Floats, coverage: float = COVERAGE) -> Conformal:
+    """`Conformal.fit` of a label that holds or does not: (N,) probability of yes, (N,) 0 or 1."""
+    return Conformal.fit(both(probability), label.astype(np.int64), YES_NO, coverage)
+
+
+def _below(value: float) -> float:
+    """Few digits for the manifest, rounded down: rounding up could leave out the very input that set the value."""
+    return math.floor(value * 10**_DIGITS) / 10**_DIGITS
