@@ -134,7 +134,7 @@ def load_bundle(folder: Path | None = None, device: torch.device | str = "cpu") 
         tokenizer = NoteTokenizer.load(places["notes"] / FILE)
     except (OSError, ValueError) as error:
         raise WeightsError(f"{places['notes'] / FILE} cannot be read: copy the whole folder of the model") from error
-    if len(tokenizer) != config["notes"].get("vocabulary"):
+    if FILE not in loaded["notes"][1].files or len(tokenizer) != config["notes"].get("vocabulary"):
         raise WeightsError(f"{places['notes'] / FILE} is of other weights: copy the whole folder of the model")
     return Bundle(
         vitals=build(

@@ -1,7 +1,8 @@
-"""The artefact of a network: a folder with weights.safetensors and manifest.json.
+"""The artefact of a network: a folder with weights.safetensors, manifest.json and what else the network needs.
 
-The manifest says what the weights are and how to read their outputs, and carries their SHA-256: weights that are not
-the ones the manifest speaks of are refused, so that a result never names a version it was not made by.
+The manifest says what the weights are and how to read their outputs, and carries the SHA-256 of every other file:
+files that are not the ones the manifest speaks of are refused, so that a result never names a version it was not made
+by.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Manifest(BaseModel):
         name: vitals, notes, imaging, fusion or ranker.
         version: As results echo it: release, "+", the first eight digits of the weights' SHA-256.
         sha256: Of weights.safetensors; `save` fills it in.
+        files: SHA-256 of each file beside the weights that the network needs, by name; `save` fills it in.
         trained: False for random weights, whose outputs mean nothing.
         config: Arguments that build the network.
         input: What goes in: columns or size, units, preparation.
@@ -59,6 +61,7 @@ class Manifest(BaseModel):
         conformal: Prediction sets: by label whether it holds (no, yes); for imaging of all findings, as `finding`.
         licence: Of the weights.
         data: Sets they were trained on, with licence and citation.
+        data_files: SHA-256 of each file of them, by name below the data folder.
         metrics: Held-out figures of the training run.
         notes: What a user must know beside them.
     """
@@ -68,6 +71,7 @@ class Manifest(BaseModel):
     name: str
     version: str = "1.0.0"
     sha256: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     trained: bool
     config: dict[str, Any] = Field(default_factory=dict)
     input: dict[str, Any] = Field(default_factory=dict)
@@ -78,17 +82,21 @@ class Manifest(BaseModel):
     conformal: dict[str, Conformal] = Field(default_factory=dict)
     licence: str = "Apache-2.0"
     data: tuple[str, ...] = ()
+    data_files: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     notes: str = ""
 
 
-def save(folder: Path, state: Mapping[str, Tensor], manifest: Manifest) -> Manifest:
+def save(
+    folder: Path, state: Mapping[str, Tensor], manifest: Manifest, beside: Mapping[str, bytes] | None = None
+) -> Manifest:
     """Write an artefact.
 
     Args:
         folder: Made if need be; an artefact there is replaced.
         state: Tensors by name.
-        manifest: Its `sha256` and the suffix of its `version` are filled in.
+        manifest: Its `sha256`, `files` and the suffix of its `version` are filled in.
+        beside: Further files that the network needs, like a tokenizer: name to content.
 
     Returns:
         The manifest as written.
@@ -97,7 +105,11 @@ def save(folder: Path, state: Mapping[str, Tensor], manifest: Manifest) -> Manif
     blob = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     digest = hashlib.sha256(blob).hexdigest()
     release = manifest.version.split("+", 1)[0]
-    written = manifest.model_copy(update={"sha256": digest, "version": f"{release}+{digest[:8]}"})
+    files = {name: hashlib.sha256(content).hexdigest() for name, content in (beside or {}).items()}
+    of = {"sha256": digest, "files": files, "version": f"{release}+{digest[:8]}"}
+    written = manifest.model_copy(update=of)
+    for name, content in (beside or {}).items():
+        (folder / name).write_bytes(content)
     (folder / WEIGHTS).write_bytes(blob)
     (folder / MANIFEST).write_text(json.dumps(written.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
     return written
@@ -113,23 +125,31 @@ def load(folder: Path) -> tuple[dict[str, Tensor], Manifest]:
         Tensors by name, on the CPU, and the manifest.
 
     Raises:
-        WeightsError: A file is missing or unreadable, or the weights are not those of the manifest.
+        WeightsError: A file is missing or unreadable, or not the one of the manifest.
     """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        blob = (folder / WEIGHTS).read_bytes()
+        blob = _whole(folder / WEIGHTS, manifest.sha256)
+        for name, digest in manifest.files.items():
+            _whole(folder / name, digest)
     except FileNotFoundError as error:
         raise WeightsError(f"{folder} is no model artefact: {Path(str(error.filename)).name} is missing") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise WeightsError(f"{folder / MANIFEST} cannot be read: {where}: {first['msg']}") from error
-    if (digest := hashlib.sha256(blob).hexdigest()) != manifest.sha256:
-        raise WeightsError(
-            f"{folder / WEIGHTS} has SHA-256 {digest[:12]}..., its manifest says {manifest.sha256[:12]}...: "
-            "copy both files from the same training run"
-        )
     try:
         return safetensors.torch.load(blob), manifest
     except SafetensorError as error:
         raise WeightsError(f"{folder / WEIGHTS} is no safetensors file: {error}") from error
+
+
+def _whole(file: Path, wanted: str) -> bytes:
+    """The content of a file, if it is the one that the manifest speaks of."""
+    content = file.read_bytes()
+    if (digest := hashlib.sha256(content).hexdigest()) != wanted:
+        raise WeightsError(
+            f"{file} has SHA-256 {digest[:12]}..., its manifest says {wanted[:12]}...: "
+            "copy all files from the same training run"
+        )
+    return content

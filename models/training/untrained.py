@@ -42,6 +42,7 @@ def write_untrained(folder: Path, seed: int = 0) -> None:
         imaging_net = ImagingEncoder()
         notes_net = NotesEncoder(NotesConfig(len(tokenizer), len(NOTE_LABELS)))
         fusion_net = LateFusion()
+    beside = {"notes": {FILE: tokenizer.content()}}
     for name, network, config, labels in (
         ("vitals", vitals_net, asdict(vitals_net.config), vitals.LABELS),
         ("imaging", imaging_net, asdict(imaging_net.config), imaging.LABELS),
@@ -52,7 +53,6 @@ def write_untrained(folder: Path, seed: int = 0) -> None:
             name=name, version="0.0.0", trained=False, config=config, labels=labels,
             notes="Random weights: outputs mean nothing.",
         )  # fmt: skip
-        save(folder / name, network.state_dict(), manifest)
-    tokenizer.save(folder / "notes" / FILE)
+        save(folder / name, network.state_dict(), manifest, beside.get(name))
     unfitted = Manifest(name="ranker", version="0.0.0", trained=False, notes="Fitted to nothing: rules and risk only.")
     save(folder / "ranker", Ranker.unfitted(Catalogue.load(), len(COLUMNS)).state_dict(), unfitted)

@@ -52,16 +52,37 @@ def list_models(folder: _Folder = None) -> None:
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="vitals, notes, imaging, fusion or ranker.")], folder: _Folder = None
+    name: Annotated[str, typer.Argument(help="vitals, notes, imaging, fusion or ranker.")],
+    folder: _Folder = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="The card as JSON, for programs.")] = False,
 ) -> None:
     """The card of a model: data, split, held-out figures with intervals, calibration, what it is not for.
 
     Example:  wardstream models show vitals
     """
-    card = _place(name, folder) / "CARD.md"
+    from workers.cli.describe import CARD, CARD_JSON
+
+    card = _place(name, folder) / (CARD_JSON if as_json else CARD)
     if not card.is_file():
-        raise UserError(f"{card.parent} has no CARD.md: ask whoever trained it, and do not use it until then")
+        raise UserError(f"{card.parent} has no {card.name}: ask whoever trained it, and do not use it until then")
     typer.echo(card.read_text(encoding="utf-8"), nl=False)
+
+
+@app.command("describe")
+def describe_again(
+    folder: Annotated[Path, typer.Argument(help="Folder of one artefact, as `wardstream train` wrote it.")],
+) -> None:
+    """Write the card of an artefact anew, after a change of its texts: CARD.md and card.json, from its manifest.
+
+    Example:  wardstream models describe runs/vitals-20261125T101500Z
+    """
+    from models.weights import load
+    from workers.cli.describe import CARD, CARD_JSON, describe
+
+    _, manifest = load(folder)
+    describe(folder, manifest)
+    out.print(f"written: {folder / CARD}, {folder / CARD_JSON}", markup=False)
 
 
 @app.command("verify")

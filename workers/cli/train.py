@@ -57,18 +57,15 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def _write(out: Path, made: Made) -> Manifest:
     """Save weights, manifest and card, and print the card's figures."""
-    from models.training import card, ranker_card
+    from models.training.cards.card import ABOUT
     from models.weights import save
+    from workers.cli.describe import describe
 
     trained = made.trained
-    name = trained.manifest.name
-    data = ranker_card.DATA if name == Model.ranker else card.ABOUT[name].data
-    folder = out / name
-    written = save(folder, trained.state, trained.manifest.model_copy(update={"data": data}))
-    text = ranker_card.card(written) if name == Model.ranker else card.card(written)
-    for file, content in made.beside.items():
-        (folder / file).write_bytes(content)
-    (folder / "CARD.md").write_text(text, encoding="utf-8")
+    folder = out / trained.manifest.name
+    data = ABOUT[trained.manifest.name].data
+    written = save(folder, trained.state, trained.manifest.model_copy(update={"data": data}), made.beside)
+    describe(folder, written)
     console.print(f"{folder}: {written.name} {written.version}")
     console.print_json(data=written.metrics)
     return written

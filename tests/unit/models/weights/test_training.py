@@ -5,7 +5,7 @@ import torch
 from models.novelty import Novelty
 from models.training import calibrate
 from models.training.average import Average
-from models.training.card import card
+from models.training.cards.card import markdown
 from models.training.fusion import FusionPlan, Hours, Pool, train_fusion
 from models.training.imaging import ImagingPlan, train_imaging
 from models.training.metrics import auprc, auroc, brier, calibration_error, report
@@ -185,7 +185,7 @@ class TestTraining:
         assert trained.manifest.thresholds["sepsis_6h"].medium <= trained.manifest.thresholds["sepsis_6h"].high
         assert trained.state["used"][:8].all()
         assert not trained.state["used"][8:].any()
-        assert "sepsis_6h" in card(trained.manifest)
+        assert "sepsis_6h" in markdown(trained.manifest)
 
     def test_imaging(self):
         random = np.random.default_rng(0)
@@ -197,7 +197,7 @@ class TestTraining:
         trained = train_imaging(pixels, label, [str(i) for i in range(60)], plan, foreign=pixels[:5])
         assert {"pneumonia", "novel_share_foreign"} <= trained.manifest.metrics.keys()
         assert trained.manifest.calibration.keys() == {"normal", "bacterial", "viral"}
-        assert "pneumonia" in card(trained.manifest)
+        assert "pneumonia" in markdown(trained.manifest)
 
     def test_notes(self):
         words = {"Surgery": "incision suture knife", "Radiology": "film contrast shadow"}
@@ -207,7 +207,7 @@ class TestTraining:
         trained, tokenizer = train_notes(texts, [(kind,) for kind in kinds], [str(i) for i in range(120)], plan)
         assert trained.manifest.metrics["all_labels"]["auroc"][0] > 0.95
         assert len(tokenizer) == trained.manifest.config["vocabulary"]
-        assert "Surgery" in card(trained.manifest)
+        assert "Surgery" in markdown(trained.manifest)
 
     def test_fusion(self):
         random = np.random.default_rng(0)
@@ -221,4 +221,4 @@ class TestTraining:
             trained.manifest.metrics[f"constructed_cohort_{k}"]["auroc"][0] for k in ("fused", "vitals_only")
         )
         assert fused > alone
-        assert "CONSTRUCTED COHORT" in card(trained.manifest)
+        assert "CONSTRUCTED COHORT" in markdown(trained.manifest)

@@ -42,9 +42,21 @@ def test_refuses_weights_that_are_not_those_of_the_manifest(tmp_path, manifest):
     blob = bytearray(file.read_bytes())
     blob[-1] ^= 1
     file.write_bytes(blob)
-    with pytest.raises(WeightsError, match=r"its manifest says .* copy both files") as error:
+    with pytest.raises(WeightsError, match=r"its manifest says .* copy all files") as error:
         load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_files_beside_the_weights_are_held_to_their_digest(tmp_path, manifest):
+    written = save(tmp_path, STATE, manifest, {"words.json": b"[]"})
+    assert written.files == {"words.json": hashlib.sha256(b"[]").hexdigest()}
+    assert load(tmp_path)[1] == written
+    (tmp_path / "words.json").write_bytes(b"[1]")
+    with pytest.raises(WeightsError, match=r"words\.json has SHA-256 .* copy all files"):
+        load(tmp_path)
+    (tmp_path / "words.json").unlink()
+    with pytest.raises(WeightsError, match=r"words\.json is missing"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json"])
