@@ -1,23 +1,20 @@
 """`wardstream train`: make the model artefacts from the public data sets.
 
-Shows progress, writes weights, manifest and card. What is read for each model is in `workers.cli.training`; how a
-network is trained is decided in `models.training`.
+What is read for each model, and what is written of a run, is in `workers.cli.training`; how a network is trained is
+decided in `models.training`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from models.weights import Manifest
     from workers.cli.training.job import Job, Made
 
 app = typer.Typer(help="Train the models on the public data sets.")
@@ -35,42 +32,6 @@ class Model(StrEnum):
     all = "all"
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal; elsewhere a line at each tenth."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def tell(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-            if not console.is_terminal and done * 10 // total > (done - 1) * 10 // total:
-                console.print(f"{what}: {done} of {total} steps")
-
-        yield tell
-
-
-def _write(out: Path, made: Made) -> Manifest:
-    """Save weights, manifest and card, and print the card's figures."""
-    from models.training.cards.card import ABOUT
-    from models.weights import save
-    from workers.cli.describe import describe
-
-    trained = made.trained
-    folder = out / trained.manifest.name
-    data = ABOUT[trained.manifest.name].data
-    written = save(folder, trained.state, trained.manifest.model_copy(update={"data": data}), made.beside)
-    describe(folder, written)
-    console.print(f"{folder}: {written.name} {written.version}")
-    console.print_json(data=written.metrics)
-    return written
-
-
 def _trainers() -> dict[Model, Callable[[Job], Made]]:
     """In the order in which `all` goes: fusion loads the others."""
     from workers.cli.training.fusion import fusion
@@ -86,10 +47,18 @@ def _trainers() -> dict[Model, Callable[[Job], Made]]:
 
 @app.command()
 def train(
-    model: Annotated[Model, typer.Argument(help="What to train; fusion builds on the other networks in OUT.")],
-    out: Annotated[Path, typer.Option(help="Gets one folder a model: weights, manifest, card.")],
+    model: Annotated[Model, typer.Argument(help="What to train; all: the five in turn, each built on the new ones.")],
     data: Annotated[
         Path | None, typer.Option(help="Folder of data sets; WARDSTREAM_DATA, else ../shared/data, when left out.")
+    ] = None,
+    runs: Annotated[
+        Path, typer.Option(help="Gets a new folder MODEL-TIME: artefact, config, curves, metrics, log.")
+    ] = Path("runs"),
+    out: Annotated[
+        Path | None, typer.Option(help="Gets the artefact as OUT/MODEL, in place of the run folder; one there is lost.")
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="Artefacts that fusion builds on; OUT, else the shipped ones, when left out.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data (steps for fusion, iterations for ranker).")
@@ -97,21 +66,24 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
 ) -> None:
-    """Train MODEL and write its artefact, with held-out figures and card, to OUT."""
+    """Train MODEL on the public data sets: weights, held-out figures, card, and a record of the run.
+
+    The last line, on standard output, is the folder of the run. The same data, seed and machine give the same weights.
+
+    Example:  wardstream train vitals --data /srv/data
+    """
     import torch
 
     from models.weights import WeightsError
-    from workers.cli.training.job import Job
+    from workers.cli.training.run import Request, run
     from workers.datasets.folder import DatasetError, data_folder
 
     torch.set_num_threads(threads)
     try:
-        folder = data_folder(data)
-        trainers = _trainers()
-        for one in trainers if model is Model.all else (model,):
-            with _progress() as tell:
-                made = trainers[one](Job(folder, out, epochs, seed, tell))
-            _write(out, made)
+        request = Request(data_folder(data), runs, out, models, epochs, seed)
+        trainers = {one.value: trainer for one, trainer in _trainers().items() if model in (one, Model.all)}
+        folder = run(model.value, trainers, request, console)
     except (DatasetError, WeightsError, OSError) as error:
         console.print(f"wardstream train: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
+    typer.echo(folder)

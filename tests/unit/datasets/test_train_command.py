@@ -1,11 +1,32 @@
+import hashlib
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console
 from typer.testing import CliRunner
 
 from models.bundle import load_bundle
+from models.training.outcome import Trained
+from models.training.ranker import RankerPlan
+from models.weights import Manifest, load
 from workers.cli.train import app
+from workers.cli.training.job import Made
+from workers.cli.training.run import Request
+from workers.cli.training.run import run as run_trainers
+from workers.cli.training.run_folder import write_history
 from workers.datasets import physionet2019
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """The default run folder is below the working directory."""
+    monkeypatch.chdir(tmp_path)
 
 
 def hourly(folder, stays, hours=12):
@@ -60,3 +81,76 @@ def test_too_few_stays_for_a_ranker_are_one_line_of_error(tmp_path):
     assert result.exit_code == 1
     assert "too few stays" in result.output
     assert "Traceback" not in result.output
+
+
+def trained(tmp_path, *more, model="ranker"):
+    arguments = [model, "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--epochs", "2", *more]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return Path(result.stdout.splitlines()[-1])
+
+
+class TestRunFolder:
+    def test_it_holds_the_artefact_and_how_it_came_about(self, tmp_path):
+        hourly(tmp_path / "data", 60)
+        run = trained(tmp_path, "--seed", "3")
+        assert run.parent == tmp_path / "runs"
+        assert re.fullmatch(r"ranker-\d{8}T\d{6}Z", run.name)
+        config = json.loads((run / "config.json").read_text())
+        set_of = tmp_path / "data" / physionet2019.FILE
+        digest = hashlib.sha256(set_of.read_bytes()).hexdigest()
+        size = set_of.stat().st_size
+        assert config["data_files"] == {physionet2019.FILE: {"sha256": digest, "size_bytes": size}}
+        assert (config["seed"], config["plan"]["iterations"], config["plan"]["seed"]) == (3, 2, 3)
+        assert config["versions"].keys() >= {"wardstream", "python", "torch"}
+        _, manifest = load(run)
+        assert manifest.data_files == {physionet2019.FILE: digest}
+        assert json.loads((run / "metrics.json").read_text())["metrics"] == manifest.metrics
+        assert manifest.version in (run / "log.txt").read_text()
+        assert (run / "card.json").is_file()
+
+    def test_the_same_seed_gives_the_same_weights_in_a_folder_of_its_own(self, tmp_path):
+        hourly(tmp_path / "data", 60)
+        first, again = trained(tmp_path), trained(tmp_path)
+        assert first != again
+        assert load(first)[1] == load(again)[1]
+
+    def test_with_out_the_artefact_lies_there_and_the_record_in_the_run_folder(self, tmp_path):
+        hourly(tmp_path / "data", 60)
+        run = trained(tmp_path, "--out", str(tmp_path / "out"))
+        assert load(tmp_path / "out" / "ranker")[1].name == "ranker"
+        assert {file.name for file in run.iterdir()} == {"config.json", "metrics.json", "log.txt"}
+
+    def test_a_run_that_could_not_begin_leaves_nothing(self, tmp_path):
+        hourly(tmp_path / "data", 1)
+        result = CliRunner().invoke(app, ["ranker", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
+        assert result.exit_code == 1
+        assert list((tmp_path / "runs").iterdir()) == []
+
+
+def made(name, history=()):
+    state = {"a": torch.ones(2)}
+    return Made(Trained(state, Manifest(name=name, trained=True), history), RankerPlan(), (), {"words": b"x"})
+
+
+def test_all_trains_in_turn_and_each_builds_on_those_before(tmp_path):
+    seen = []
+
+    def trainer(name):
+        def train(job):
+            seen.append(sorted(path.name for path in job.models.iterdir() if (path / "manifest.json").exists()))
+            return made(name)
+
+        return train
+
+    request = Request(tmp_path, tmp_path / "runs", None, None, None, 0)
+    run = run_trainers("all", {name: trainer(name) for name in ("vitals", "notes")}, request, Console(quiet=True))
+    assert seen == [[], ["vitals"]]
+    assert load(run / "notes")[1].files.keys() == {"words"}
+
+
+def test_an_epoch_is_a_point_of_the_curves(tmp_path):
+    history = ({"epoch": 1, "loss": 2.0, "validation_auroc": 0.7}, {"epoch": 2, "loss": 1.5})
+    write_history(tmp_path, made("vitals", history).trained)
+    assert json.loads((tmp_path / "history.json").read_text()) == [dict(epoch) for epoch in history]
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

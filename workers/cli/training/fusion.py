@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.bundle import load_bundle
+from models.bundle import Bundle, load_bundle
 from models.training import imaging, notes
 from models.training.fusion import ACUTE_NOTES, FusionPlan, Hours, Pool, train_fusion
 from models.training.split import Part, rows_of
@@ -19,14 +19,15 @@ from workers.datasets.films import films
 def fusion(job: Job) -> Made:
     """On hours, notes and films of different people, paired by label."""
     plan = FusionPlan(seed=job.seed) if job.epochs is None else replace(FusionPlan(seed=job.seed), steps=job.epochs)
-    of_notes, of_images, hours = _pools(job)
-    files = (physionet2019.FILE, mtsamples.FILE, kermany.FILE)
-    return Made(train_fusion(hours, of_notes, of_images, plan), plan, files)
-
-
-def _pools(job: Job) -> tuple[dict[Part, Pool], dict[Part, Pool], dict[Part, Hours]]:
-    """What fusion is trained on: results of the three networks just trained (or shipped)."""
     bundle = load_bundle(job.models)
+    of_notes, of_images, hours = _pools(job, bundle)
+    files = (physionet2019.FILE, mtsamples.FILE, kermany.FILE)
+    built_on = {name: bundle.versions[name] for name in ("vitals", "notes", "imaging")}
+    return Made(train_fusion(hours, of_notes, of_images, plan), plan, files, built_on=built_on)
+
+
+def _pools(job: Job, bundle: Bundle) -> tuple[dict[Part, Pool], dict[Part, Pool], dict[Part, Hours]]:
+    """What fusion is trained on: results of the three networks."""
     texts = list(mtsamples.notes(job.data))
     embedded = notes.encode(bundle.notes, bundle.tokenizer, [note.text for note in texts]).embedding.numpy()
     acute = np.array([not ACUTE_NOTES.isdisjoint(note.specialties) for note in texts])

@@ -16,14 +16,15 @@ class Job:
 
     Attributes:
         data: Folder of data sets.
-        models: Folder of the artefacts that this one builds on; what it lacks comes from the shipped ones.
+        models: Folder of the artefacts that this one builds on; what it lacks comes from the shipped ones, as all do
+            when it is None.
         epochs: Passes over the data, or what the model has in their place; None for the plan's own number.
         seed: Of weights, order and augmentation.
         tell: Told of progress.
     """
 
     data: Path
-    models: Path
+    models: Path | None
     epochs: int | None
     seed: int
     tell: Progress
@@ -38,9 +39,11 @@ class Made:
         plan: The dataclass that says how it was trained.
         files: Data files that were read, by name below the data folder.
         beside: Files that belong to the artefact beside weights and manifest: name to content.
+        built_on: Versions of the models that this one builds on, by name.
     """
 
     trained: Trained
     plan: Any
     files: tuple[str, ...]
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    built_on: Mapping[str, str] = field(default_factory=dict)
