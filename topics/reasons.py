@@ -59,6 +59,7 @@ class Reason(StrEnum):
     MODEL_OFF = "model_off"
     KILL_SWITCH = "kill_switch"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
+    AMBIGUOUS = "ambiguous"
     NOT_APPLICABLE = "not_applicable"
     INCOMPLETE = "incomplete"
     MISSING_MODALITY = "missing_modality"
@@ -204,6 +205,10 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
     Reason.OUT_OF_DISTRIBUTION: Guidance(
         "An input is unlike what the model was made from, so the model abstains.",
         "Check that the input is what it says.",
+    ),
+    Reason.AMBIGUOUS: Guidance(
+        "The model cannot tell which answer holds for this event; the prediction sets say which are left open.",
+        "Judge without the model; a later event may settle it.",
     ),
     Reason.NOT_APPLICABLE: Guidance(
         "NEWS2 does not apply (under 16 years or pregnant).", "Use the chart that applies to this patient."

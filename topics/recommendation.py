@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from topics.events import Contract, Identifier, UtcTime
 from topics.reasons import Reason
 
-RECOMMENDATION_SCHEMA_VERSION: Final = "1.0"
+RECOMMENDATION_SCHEMA_VERSION: Final = "1.1"
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -33,13 +33,26 @@ class CausedBy(Contract):
 
 
 class Risk(Contract):
-    """One calibrated risk; no probability where the model abstains or is off."""
+    """One calibrated risk; no probability where the model abstains on foreign input, failed or is off."""
 
     name: str
     probability: Probability | None
     horizon_h: float | None = Field(gt=0, description="Hours ahead; null where the risk is of the whole stay.")
     band: Literal["low", "medium", "high"] | None
     model: str
+    prediction_set: list[Literal["no", "yes"]] | None = Field(
+        description="Answers that cannot be ruled out at the model's coverage: one is an answer, none or both is "
+        "ambiguous; null where there is no probability, or the model has no sets. Since 1.1.",
+    )
+
+
+class Finding(Contract):
+    """What the encoder of this event's note or image says of one label."""
+
+    label: str
+    probability: Probability
+    possible: bool = Field(description="The label is in the prediction set: it cannot be ruled out.")
+    certain: bool = Field(description="Nothing else is in the prediction set. Possible but not certain is ambiguous.")
 
 
 SubScore = Annotated[int, Field(ge=0, le=3)]
@@ -240,6 +253,10 @@ class RecommendationEvent(Contract):
     reasons: list[Reason]
     supersedes: list[Identifier]
     risks: list[Risk]
+    findings: list[Finding] = Field(
+        description="Labels of this event's note or image, most probable first; empty for vital signs, and where the "
+        "encoder abstains, failed or is off. Since 1.1.",
+    )
     clinical_scores: ClinicalScores
     recommendations: list[Recommendation]
     withheld: list[Withheld]

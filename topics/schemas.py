@@ -16,6 +16,7 @@ from topics import headers
 from topics.catalogue import DEAD_LETTERS, TOPICS, Topic, full_name
 from topics.events import SCHEMA_VERSION
 from topics.reasons import DEAD_LETTER
+from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION, RecommendationEvent
 
 ASYNCAPI_VERSION: Final = "3.0.0"
 
@@ -41,7 +42,7 @@ def json_schema() -> dict[str, dict[str, Any]]:
     return {
         topic.name: {
             "$schema": GenerateJsonSchema.schema_dialect,
-            "$id": f"urn:wardstream:{topic.name}:{SCHEMA_VERSION}",
+            "$id": f"urn:wardstream:{topic.name}:{_version(topic)}",
             **topic.kind.model_json_schema(),
         }
         for topic in TOPICS
@@ -64,7 +65,7 @@ def asyncapi(prefix: str = "") -> dict[str, Any]:
         "asyncapi": ASYNCAPI_VERSION,
         "info": {
             "title": "wardstream",
-            "version": SCHEMA_VERSION,
+            "version": RECOMMENDATION_SCHEMA_VERSION,
             "description": "Events in, explained care recommendations out. Values hold patient data; headers do not.",
         },
         "defaultContentType": headers.JSON,
@@ -81,6 +82,11 @@ def asyncapi(prefix: str = "") -> dict[str, Any]:
             "messages": {_message_name(topic): _message(topic, payloads) for topic in TOPICS},
         },
     }
+
+
+def _version(topic: Topic) -> str:
+    """Results have a minor version of their own: they gain fields more often than events do."""
+    return RECOMMENDATION_SCHEMA_VERSION if topic.kind is RecommendationEvent else SCHEMA_VERSION
 
 
 def _action(topic: Topic) -> str:

@@ -9,11 +9,13 @@ no clock, no Kafka, and no other patient. This first policy has two states:
 | quiet | else | `none` | quiet |
 | active | the tier rises, or NEWS2's lower bound rises by 2 | `update` | active |
 | active | a tier is reached, nothing worse | `suppress` (already told) | active |
+| active | as below, but a model raised the alert and abstains now | `suppress` | active |
 | active | the upper bound lies below the clearing line, no model risk, held for `min_hold_ms` | `clear` | quiet |
 | active | else | `suppress` | active |
 
 So missing parameters can raise (the rest is bad enough) but never clear: a patient is not better because nobody
-measured. An alert is an upsert: `alert_id` stays from raise to clear, `revision` counts what went out.
+measured. Nor does a model that abstains raise an alert, or clear one that it raised itself.
+An alert is an upsert: `alert_id` stays from raise to clear, `revision` counts what went out.
 Numbers are starting defaults of policy, not evidence (benchmarks: 1.9 to 5.5 NEWS2 alerts per 100 patient-days).
 """
 
@@ -92,8 +94,9 @@ class Facts(NamedTuple):
         news2_high: Highest possible NEWS2.
         single_three: One parameter scores 3 for certain.
         arrest: A peri-arrest rule is certainly met.
-        risk: Fused probability, None without models.
+        risk: Fused probability, None without models and where they abstain.
         applicable: Whether NEWS2 applies (age, pregnancy).
+        abstained: The models were asked and gave no answer: foreign input, a failure, or an ambiguous prediction set.
     """
 
     event_ms: int
@@ -103,6 +106,7 @@ class Facts(NamedTuple):
     arrest: bool
     risk: float | None
     applicable: bool = True
+    abstained: bool = False
 
 
 def tier_of(facts: Facts, thresholds: Thresholds) -> tuple[Tier, str]:
@@ -121,7 +125,7 @@ def tier_of(facts: Facts, thresholds: Thresholds) -> tuple[Tier, str]:
 
 
 def step(
-    state: AlertState, facts: Facts, thresholds: Thresholds, *, new_id: bytes, action: int
+    state: AlertState, facts: Facts, thresholds: Thresholds, *, new_id: bytes, action: int, of_model: bool = False
 ) -> tuple[AlertState, Change, str]:
     """One event.
 
@@ -131,6 +135,7 @@ def step(
         thresholds: The unit's policy.
         new_id: The `alert_id` that an alert raised now would get.
         action: The action that an alert raised now would be about.
+        of_model: The alert that stands was raised by model risk.
 
     Returns:
         The state after, what goes out, and the reason in a word.
@@ -152,6 +157,7 @@ def step(
         return worse, "update", "worse: " + reason
     held = facts.event_ms - state.raised_ms >= thresholds.min_hold_ms
     better = facts.news2_high < thresholds.news2_clear or not facts.applicable
-    if tier is Tier.NONE and better and held:
+    unanswered = of_model and facts.abstained
+    if tier is Tier.NONE and better and held and not unanswered:
         return replace(state, active=False, tier=Tier.NONE, revision=state.revision + 1), "clear", "better"
     return state, "suppress", "already_raised" if tier is not Tier.NONE else "not_yet_clear"

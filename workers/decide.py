@@ -7,7 +7,6 @@ from the contexts as they were; the record that makes it fail alone is decided a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,9 +36,11 @@ log = structlog.get_logger(__name__)
 
 FRESH_LIMITS_H: Final = np.array(list(FRESH_H.values()), np.float32)
 _FIELD: Final = {NOTES: "note", IMAGING: "image"}
-_INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
-    Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND, Reason.IMAGE_FORBIDDEN,
-    Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE})  # fmt: skip
+INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
+    Reason.AMBIGUOUS, Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND,
+    Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE})  # fmt: skip
+"""Reasons that leave a result without the answer that its reader would expect."""
+
 _DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
 _ACTION_OF: Final = {"peri_arrest": "esc-cardiac-arrest-call", "model_risk": "sepsis-screen",
     "single_parameter_3": "esc-ward-doctor-review", "news2_raise": "esc-urgent-review",
@@ -133,7 +134,8 @@ class Decider:
         builder = BodyBuilder(
             self._texts, after, found, self._versions(how), self._expires_ms, self.models.vitals.horizons
         )
-        facts, notable, stored = self._facts(found), _notable(found), work.contexts["alert"]
+        own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
+        facts, notable, stored = self._facts(found, how), _notable(found, own), work.contexts["alert"]
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
             if result == Outcome.DUPLICATE:
@@ -202,17 +204,18 @@ class Decider:
         trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
         alert = body["alert"]
-        return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"])
+        return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"], flags)
 
-    def _facts(self, found: Assessment) -> list[Facts]:
+    def _facts(self, found: Assessment, how: _How) -> list[Facts]:
         low, high = found.news2.low.tolist(), found.news2.high.tolist()
         three = (found.news2.single_three == TRUE).tolist()
-        risk = found.risks.fused.tolist()
+        asked = not how.control.kill_switch and "vitals" not in how.control.models_off
+        abstained = found.risks.abstained
         return [
-            Facts(as_of, lo, hi, s3, arrest, None if math.isnan(r) else r, applicable)
-            for as_of, lo, hi, s3, arrest, r, applicable in zip(
-                found.as_of.tolist(), low, high, three, found.arrest.tolist(), risk, found.applicable.tolist(),
-                strict=True,
+            Facts(as_of, lo, hi, s3, arrest, None if silent else risk, applicable, silent and asked)
+            for as_of, lo, hi, s3, arrest, risk, applicable, silent in zip(
+                found.as_of.tolist(), low, high, three, found.arrest.tolist(), found.risks.fused.tolist(),
+                found.applicable.tolist(), abstained.tolist(), strict=True,
             )
         ]  # fmt: skip
 
@@ -231,7 +234,10 @@ class Decider:
             action = self._actions.get(why, -1)
             digest = dedupe_digest(record.patient, record.event.encounter_id, self._ids[action])
             new_id = alert_id(digest, ident)
-        state, change, reason = alerts.step(before, facts, thresholds, new_id=new_id, action=action)
+        state, change, reason = alerts.step(
+            before, facts, thresholds, new_id=new_id, action=action,
+            of_model=before.action == self._actions["model_risk"],
+        )  # fmt: skip
         if state is not before:
             _pack_alert(stored, slot, state, digest)
         action_id = self._ids[action]
@@ -298,7 +304,7 @@ _ALL: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
 _CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"
 
 
-def _notable(found: Assessment) -> list[list[Reason]]:
+def _notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:
     """What a reader must know about each judgement."""
     reasons: list[list[Reason]] = [[] for _ in found.as_of]
     for i in np.flatnonzero(~found.applicable):
@@ -307,6 +313,8 @@ def _notable(found: Assessment) -> list[list[Reason]]:
         reasons[i].append(Reason.INCOMPLETE)
     for i in np.flatnonzero(found.risks.foreign):
         reasons[i].append(Reason.OUT_OF_DISTRIBUTION)
+    for i in np.flatnonzero(found.risks.ambiguous & of_vitals):
+        reasons[i].append(Reason.AMBIGUOUS)
     for i in np.flatnonzero(~found.present.all(axis=1)):
         reasons[i].append(Reason.MISSING_MODALITY)
     for i in np.flatnonzero((found.age_h > FRESH_LIMITS_H).any(axis=1)):  # NaN, absent, is not stale
@@ -317,7 +325,7 @@ def _notable(found: Assessment) -> list[list[Reason]]:
 def _status(record: Record, flags: list[Reason]) -> str:
     if record.event.status == "entered-in-error":
         return "retracted"
-    if not _INDETERMINATE.isdisjoint(flags):
+    if not INDETERMINATE.isdisjoint(flags):
         return "indeterminate"
     return "degraded" if not _DEGRADED.isdisjoint(flags) else "ok"
 

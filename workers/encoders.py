@@ -233,6 +233,8 @@ def _pack(encoded: Encoded) -> bytes:
             "reasons": encoded.reasons,
             "spans": encoded.spans,
             "heat_map": None if heat is None else heat.tolist(),
+            "possible": encoded.possible,
+            "certain": encoded.certain,
         }
     )
 
@@ -255,4 +257,6 @@ def _read(data: dict[str, Any]) -> Encoded:
         tuple(Reason(reason) for reason in data["reasons"]),
         tuple((start, end, weight) for start, end, weight in data["spans"]),
         None if data["heat_map"] is None else np.array(data["heat_map"], np.float32),
+        tuple(data["possible"]),
+        tuple(data["certain"]),
     )

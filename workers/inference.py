@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.bundle import Bundle
-from models.calibration import calibrated_logits, exclusive_probabilities, probabilities
+from models.calibration import IDENTITY, calibrated_logits, exclusive_probabilities, probabilities
+from models.conformal import NO, YES, answers, least_yes_no
 from models.weights import Thresholds
 from topics.reasons import Reason
 from workers.context import FOREIGN, PROBABILITIES, digest32
@@ -40,6 +41,8 @@ class VitalsModel:
         self.hidden = self._network.config.hidden
         self.labels = manifest.labels
         self.horizons = [(label, manifest.horizon_h.get(label)) for label in manifest.labels]
+        self._least = least_yes_no(manifest.labels, manifest.conformal)
+        self._scale = np.float32(1 / manifest.calibration.get(manifest.labels[0], IDENTITY).temperature)
 
     def step(self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats) -> Floats:
         """See Recurrence."""
@@ -52,7 +55,7 @@ class VitalsModel:
         """See Recurrence."""
         with torch.inference_mode():
             after, parts = self._network.explain(*self._move(h, values, carried, gap_h, static))
-            return _host(after), _host(parts)
+            return _host(after), _host(parts) * self._scale
 
     def logits(self, hidden: Floats) -> tuple[Floats, Floats]:
         """Calibrated logits `(n, 2)` of the states `(n, H)`, and how foreign each state is (> 1 is)."""
@@ -65,6 +68,10 @@ class VitalsModel:
         """`(n, 2)` probabilities to band names; None where there is no probability."""
         return [_band(probability[:, k], self._manifest.thresholds.get(name)) for k, name in enumerate(self.labels)]
 
+    def answers(self, probability: Floats) -> NDArray[np.int8]:
+        """`(n, 2)` probabilities to the answers left open, as `models.conformal.answers` codes them."""
+        return answers(probability, self._least)
+
     def _move(self, *arrays: Floats) -> list[Tensor]:
         return [torch.from_numpy(np.ascontiguousarray(array)).to(self._device) for array in arrays]
 
@@ -76,6 +83,8 @@ class FusionModel:
         self._network = bundle.fusion
         self._device = device
         self._manifest = bundle.manifests["fusion"]
+        self._label = self._manifest.labels[0] if self._manifest.labels else "deterioration"
+        self._least = least_yes_no((self._label,), self._manifest.conformal)
 
     def fuse(
         self, vitals_logit: Floats, notes: Floats, images: Floats, present: NDArray[np.bool_], age_h: Floats
@@ -84,14 +93,16 @@ class FusionModel:
         with torch.inference_mode():
             inputs = [torch.from_numpy(a).to(self._device) for a in (vitals_logit, notes, images, present, age_h)]
             logit, shares = self._network(*inputs)
-        name = self._manifest.labels[0] if self._manifest.labels else "deterioration"
-        calibrated = calibrated_logits(_host(logit)[:, None], [name], self._manifest.calibration)[:, 0]
+        calibrated = calibrated_logits(_host(logit)[:, None], [self._label], self._manifest.calibration)[:, 0]
         return probabilities(calibrated), _host(shares)
+
+    def answers(self, probability: Floats) -> NDArray[np.int8]:
+        """`(n,)` probabilities to `(n,)` answers left open, as `models.conformal.answers` codes them."""
+        return answers(probability[:, None], self._least)[:, 0]
 
     def bands(self, probability: Floats) -> list[str | None]:
         """Band names."""
-        name = self._manifest.labels[0] if self._manifest.labels else "deterioration"
-        return _band(probability, self._manifest.thresholds.get(name))
+        return _band(probability, self._manifest.thresholds.get(self._label))
 
 
 class NotesModel:
@@ -102,6 +113,7 @@ class NotesModel:
         self._manifest = bundle.manifests["notes"]
         self.version = self._manifest.version
         self._max_tokens = self._network.config.max_tokens
+        self._least = least_yes_no(self._manifest.labels, self._manifest.conformal)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """One result a text."""
@@ -112,12 +124,15 @@ class NotesModel:
             )
         labels = self._manifest.labels
         probability = probabilities(calibrated_logits(_host(out.logits), labels, self._manifest.calibration))
+        left = answers(probability, self._least)
+        possible, certain = left & YES != 0, left & (NO | YES) == YES
+        settled: NDArray[np.bool_] = certain.any(axis=1) | np.isnan(self._least).all()
         embedding, saliency, novelty = _host(out.embedding), _host(out.saliency), _host(out.novelty)
         results = []
         for i, text in enumerate(texts):
             top = np.argsort(-probability[i], kind="stable")[:_LABELS]
             foreign = bool(novelty[i] > 1) or not tokens.mask[i].any()
-            reasons = [Reason.OUT_OF_DISTRIBUTION] if foreign else []
+            reasons = [Reason.OUT_OF_DISTRIBUTION] if foreign else [] if settled[i] else [Reason.AMBIGUOUS]
             if tokens.mask[i].all() and tokens.offsets[i, -1, 1] < len(text.rstrip()):
                 reasons.append(Reason.NOTE_TRUNCATED)
             results.append(
@@ -128,6 +143,8 @@ class NotesModel:
                     FOREIGN if foreign else 0,
                     tuple(reasons),
                     _spans(saliency[i], tokens.offsets[i], tokens.mask[i]),
+                    possible=tuple(possible[i, top].tolist()),
+                    certain=tuple(certain[i, top].tolist()),
                 )
             )
         return results
@@ -147,18 +164,26 @@ class ImagingModel:
             out = self._network(torch.from_numpy(np.ascontiguousarray(images)).to(self._device))
         temperature = next((c.temperature for c in self._manifest.calibration.values()), 1.0)
         probability = exclusive_probabilities(_host(out.logits), temperature)
+        sets = self._manifest.conformal.get("finding")
+        possible = np.ones(probability.shape, np.bool_) if sets is None else sets.sets(probability)
+        alone = possible.sum(axis=1) == 1
         embedding, maps, novelty = _host(out.embedding), _host(out.cam), _host(out.novelty)
-        return [
-            Encoded(
-                embedding[i],
-                probability[i, :PROBABILITIES],
-                tuple(self._manifest.labels),
-                FOREIGN if novelty[i] > 1 else 0,
-                (Reason.OUT_OF_DISTRIBUTION,) if novelty[i] > 1 else (),
-                heat_map=_unit(maps[i]),
+        results = []
+        for i in range(len(images)):
+            foreign, ambiguous = bool(novelty[i] > 1), sets is not None and not alone[i]
+            results.append(
+                Encoded(
+                    embedding[i],
+                    probability[i, :PROBABILITIES],
+                    tuple(self._manifest.labels),
+                    FOREIGN if foreign else 0,
+                    (Reason.OUT_OF_DISTRIBUTION,) if foreign else (Reason.AMBIGUOUS,) if ambiguous else (),
+                    heat_map=_unit(maps[i]),
+                    possible=tuple(possible[i].tolist()),
+                    certain=tuple((possible[i] & alone[i]).tolist()),
+                )
             )
-            for i in range(len(images))
-        ]
+        return results
 
 
 @dataclass(frozen=True, slots=True)

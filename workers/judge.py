@@ -21,6 +21,7 @@ from models.clinical.shock_index import shock_index
 from models.clinical.truth import TRUE
 from models.clinical.variables import build_variables
 from models.columns import COLUMNS
+from models.conformal import UNKNOWN, unsettled
 from models.recommend.ranker import Ranker, Ranking
 from workers.context import CONFLICT, FOREIGN, NEVER, SUSPECT, UNREADABLE, Contexts
 from workers.control import Control
@@ -46,6 +47,8 @@ class Risks:
         foreign: `(n,)` the vitals state is unlike what the model was made from.
         bands: Per label, band names.
         fused_bands: Band names.
+        answers: `(n, 3)` that the prediction sets of the two labels and of the fused risk leave open, as
+            `models.conformal.answers` codes them.
     """
 
     probability: Floats
@@ -54,6 +57,17 @@ class Risks:
     foreign: Bools
     bands: list[list[str | None]]
     fused_bands: list[str | None]
+    answers: NDArray[np.int8]
+
+    @property
+    def ambiguous(self) -> Bools:
+        """`(n,)` the vitals model cannot tell whether its first label, sepsis, holds."""
+        return unsettled(self.answers[:, 0])
+
+    @property
+    def abstained(self) -> Bools:
+        """`(n,)` nothing may be concluded from the fused risk: there is none, or it is ambiguous."""
+        return np.isnan(self.fused) | unsettled(self.answers[:, 2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,7 @@ class Judge:
             suspect=(quality & SUSPECT) != 0,
             conflict=(quality & CONFLICT) != 0,
             risk_band=np.array([_BAND_INDEX[band] for band in risks.fused_bands], np.int8),
-            abstained=np.isnan(risks.fused),
+            abstained=risks.abstained,
         )
         evaluation = self.catalogue.evaluate(variables)
         now = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
@@ -171,6 +185,7 @@ def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | N
         return Risks(
             np.full((count, 2), np.nan, np.float32), nothing, np.zeros((count, 3), np.float32),
             np.zeros(count, bool), [[None] * count, [None] * count], [None] * count,
+            np.full((count, 3), UNKNOWN, np.int8),
         )  # fmt: skip
     state = contexts["head"]["hidden"][:, : models.vitals.hidden]
     logits, novelty = models.vitals.logits(state)
@@ -192,7 +207,12 @@ def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | N
         # A note or an image alone says nothing about the next six hours: without vitals there is no fused risk.
         fused = np.where(used[:, 0], fused, np.nan).astype(np.float32)
     shares = np.where(np.isnan(fused)[:, None], 0, shares).astype(np.float32)
-    return Risks(probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused))
+    answers = models.vitals.answers(probability)
+    of_fused = answers[:, 0] if "fusion" in off else models.fusion.answers(fused)
+    return Risks(
+        probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused),
+        np.column_stack((answers, of_fused)),
+    )  # fmt: skip
 
 
 def _newest(contexts: Contexts, field: str) -> NDArray[np.void]:

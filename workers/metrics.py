@@ -17,6 +17,10 @@ class Metrics:
         self.records = Counter(
             prefix + "records", "Records ended, by outcome.", ("topic", "outcome"), registry=registry
         )
+        self.indeterminate = Counter(
+            prefix + "indeterminate", "Results without an answer of a model, by reason.", ("topic", "reason"),
+            registry=registry,
+        )  # fmt: skip
         self.batch = Histogram(
             prefix + "batch_records", "Records of a micro-batch.", ("lane",), buckets=_SIZES, registry=registry
         )

@@ -25,13 +25,16 @@ from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
 from workers.context import FOREIGN, UNREADABLE, Contexts
 from workers.identity import uuid_text
 from workers.judge import FRESH_H, Assessment
-from workers.records import Record
+from workers.records import Encoded, Record
 
 MODALITIES: Final = ("vitals", "notes", "imaging")
 _CONTRACT_NAME: Final = {"consciousness": "acvpu", "air_or_oxygen": "on_oxygen"}
 _SUBS: Final = tuple(_CONTRACT_NAME.get(name, name) for name in SUB_SCORES)
 _TIERS: Final = {Tier.NONE: None, Tier.INFO: "info", Tier.WARNING: "warning", Tier.CRITICAL: "critical"}
 _TRUTH: Final = {TRUE: True, FALSE: False}
+_ANSWERS: Final[tuple[list[str] | None, ...]] = ([], ["no"], ["yes"], ["no", "yes"], None)
+"""By code of `models.conformal.answers`; UNKNOWN, -1, is the last."""
+
 _QUALITY: Final = ((FOREIGN, "out_of_distribution"), (UNREADABLE, "unreadable"))
 
 
@@ -136,6 +139,7 @@ class BodyBuilder:
         self._shock = _optional(found.shock_index)
         self._probability = [_optional(found.risks.probability[:, k]) for k in range(2)]
         self._fused = _optional(found.risks.fused)
+        self._answers = found.risks.answers.tolist()
         self._shares = found.risks.shares.tolist()
         self._order = found.ranking.order.tolist()
         self._count = (found.ranking.order >= 0).sum(axis=1).tolist()
@@ -184,6 +188,7 @@ class BodyBuilder:
             "reasons": verdict.reasons,
             "supersedes": verdict.supersedes,
             "risks": self._risks(i),
+            "findings": _findings(record.encoded),
             "clinical_scores": self._clinical(i),
             "recommendations": self._recommendations(i),
             "withheld": self._withheld_actions(i) if self._any_withheld[i] else [],
@@ -209,6 +214,7 @@ class BodyBuilder:
                 "horizon_h": horizon,
                 "band": risks.bands[k][i],
                 "model": self._versions["vitals"] or "off",
+                "prediction_set": _ANSWERS[self._answers[i][k]],
             }
             for k, (name, horizon) in enumerate(self._labels)
         ]
@@ -219,6 +225,7 @@ class BodyBuilder:
                 "horizon_h": self._labels[0][1],
                 "band": risks.fused_bands[i],
                 "model": self._versions["fusion"] or "off",
+                "prediction_set": _ANSWERS[self._answers[i][2]],
             }
         )
         return made
@@ -402,6 +409,17 @@ def shed(body: dict[str, Any]) -> bool:
                 body["reasons"].append(Reason.OUTPUT_TRIMMED)
             return True
     return False
+
+
+def _findings(encoded: Encoded | None) -> list[dict[str, Any]]:
+    """What the encoder says of the event's note or image, most probable first; nothing where it abstains."""
+    if encoded is None or encoded.quality or not encoded.possible:
+        return []
+    found = zip(encoded.probability.tolist(), encoded.labels, encoded.possible, encoded.certain, strict=True)
+    return [
+        {"label": label, "probability": round(probability, 4), "possible": possible, "certain": certain}
+        for probability, label, possible, certain in sorted(found, key=lambda each: -each[0])
+    ]
 
 
 def _optional(values: NDArray[np.float32]) -> list[float | None]:

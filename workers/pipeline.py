@@ -34,7 +34,7 @@ from topics.vitals import VitalsEvent
 from workers.batcher import Batch, MicroBatcher
 from workers.context import digest64, take
 from workers.control import Control, ControlBoard
-from workers.decide import Decider, Work
+from workers.decide import INDETERMINATE, Decider, Work
 from workers.encoders import Encoder
 from workers.identity import Identity
 from workers.metrics import Metrics
@@ -283,8 +283,12 @@ class Pipeline:
 
     def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        unanswered: defaultdict[tuple[str, str], int] = defaultdict(int)
         for publish in published:
             counts[publish.record.source.topic, publish.status] += 1
+            if publish.status == "indeterminate":
+                for reason in INDETERMINATE.intersection(publish.reasons):
+                    unanswered[publish.record.source.topic, reason] += 1
             if publish.alert_state not in ("none", "suppress"):
                 self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
         for each in refused:
@@ -298,6 +302,8 @@ class Pipeline:
                 counts[records[0].source.topic, "duplicate"] += duplicates
         for (topic, outcome), number in counts.items():
             self._metrics.records.labels(topic, outcome).inc(number)
+        for (topic, why), number in unanswered.items():
+            self._metrics.indeterminate.labels(topic, why).inc(number)
 
 
 def _without(published: Sequence[Publish], refused: Sequence[Refused]) -> list[Publish]:

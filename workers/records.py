@@ -51,6 +51,8 @@ class Encoded:
         spans: Character spans of a note with their weights.
         heat_map: `(h, w)` float32 of an image in [0, 1], or None.
         labels: Names beside `probability`.
+        possible: Beside `probability`: the label cannot be ruled out.
+        certain: Beside `probability`: nothing else is left.
     """
 
     embedding: NDArray[np.float32]
@@ -60,6 +62,8 @@ class Encoded:
     reasons: tuple[Reason, ...] = ()
     spans: tuple[tuple[int, int, float], ...] = ()
     heat_map: NDArray[np.float32] | None = None
+    possible: tuple[bool, ...] = ()
+    certain: tuple[bool, ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ class Publish:
         status: As in the body.
         alert_state: As in the body.
         alert_tier: As in the body.
+        reasons: As in the body.
     """
 
     record: Record
@@ -107,6 +112,7 @@ class Publish:
     status: str
     alert_state: str
     alert_tier: str | None
+    reasons: Sequence[Reason] = ()
 
 
 @dataclass(slots=True)

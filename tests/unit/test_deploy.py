@@ -24,6 +24,7 @@ DEFAULTS = Settings()
 COMMANDS = {"worker", "topics", "simulate", "replay", "tail", "dead-letters", "doctor", "offline", "schemas"}
 METRICS = {
     "wardstream_records_total": {"topic", "outcome"},
+    "wardstream_indeterminate_total": {"topic", "reason"},
     "wardstream_batch_records": {"lane"},
     "wardstream_dispatch_total": {"lane", "why"},
     "wardstream_latency_seconds": {"topic"},

@@ -76,6 +76,7 @@ def line(recommendation: Recommendation) -> str:
         f"[bold]{escape(recommendation['patient_id'])}[/]",
         f"NEWS2 {news2_text(recommendation)}",
         risks_text(recommendation),
+        escape(findings_text(recommendation)),
         f"[{TIER_STYLE.get(tier, 'dim')}]{alert}[/]",
         escape(action_text(recommendation)),
         f"[dim]{escape(why_text(recommendation))}[/]",
@@ -99,6 +100,15 @@ def risks_text(recommendation: Recommendation) -> str:
     return " ".join(
         f"{risk['name']} {'?' if risk['probability'] is None else format(risk['probability'], '.0%')}"
         for risk in recommendation["risks"]
+    )
+
+
+def findings_text(recommendation: Recommendation) -> str:
+    """What the note or image of this event may show, as percentages; `?` where something else is not ruled out."""
+    return ", ".join(
+        f"{finding['label']}{'' if finding['certain'] else '?'} {finding['probability']:.0%}"
+        for finding in recommendation.get("findings", [])
+        if finding["possible"]
     )
 
 

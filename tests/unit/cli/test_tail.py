@@ -50,6 +50,17 @@ def test_a_model_that_abstains_shows_a_question_mark():
     assert tail.risks_text(value) == "sepsis_6h ?"
 
 
+def test_findings_that_are_not_ruled_out_are_shown_and_doubted_where_another_is_left():
+    value = recommendation()
+    value["findings"] = [
+        {"label": "bacterial", "probability": 0.55, "possible": True, "certain": False},
+        {"label": "viral", "probability": 0.42, "possible": True, "certain": False},
+        {"label": "normal", "probability": 0.03, "possible": False, "certain": False},
+    ]
+    assert tail.findings_text(value) == "bacterial? 55%, viral? 42%"
+    assert "bacterial? 55%" in plain(value)
+
+
 def test_a_result_that_is_not_whole_says_why():
     value = recommendation() | {"status": "degraded", "reasons": ["redis_unavailable"]}
     assert "degraded: redis_unavailable" in plain(value)

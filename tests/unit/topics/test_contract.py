@@ -80,7 +80,8 @@ class TestJsonSchema:
     def test_is_a_schema_with_its_own_identity(self, topic: str):
         schema = json_schema()[topic]
         CHECK.check_schema(schema)
-        assert schema["$id"] == f"urn:wardstream:{topic}:1.0"
+        version = "1.1" if topic == RECOMMENDATIONS else "1.0"
+        assert schema["$id"] == f"urn:wardstream:{topic}:{version}"
 
     @pytest.mark.parametrize(
         "change",
@@ -106,8 +107,8 @@ class TestJsonSchema:
     def test_of_recommendations_knows_every_field_in_the_architecture(self):
         assert set(RecommendationEvent.model_fields) == {
             "schema_version", "recommendation_id", "patient_id", "encounter_id", "unit", "run", "caused_by", "status",
-            "reasons", "supersedes", "risks", "clinical_scores", "recommendations", "withheld", "alert", "explanation",
-            "inputs", "timing", "models", "control_offset",
+            "reasons", "supersedes", "risks", "findings", "clinical_scores", "recommendations", "withheld", "alert",
+            "explanation", "inputs", "timing", "models", "control_offset",
         }  # fmt: skip
 
     @pytest.mark.parametrize("field", sorted(RecommendationEvent.model_fields))

@@ -101,8 +101,9 @@ def encoded(seed: int = 0, **more: Any) -> Encoded:
     """As an encoder would return it."""
     draw = np.random.default_rng(seed)
     return Encoded(
-        draw.normal(0, 1, EMBEDDING).astype(np.float32), draw.random(3).astype(np.float32), ("a", "b", "c"), **more
-    )
+        draw.normal(0, 1, EMBEDDING).astype(np.float32), draw.random(3).astype(np.float32), ("a", "b", "c"),
+        **{"possible": (True, False, True), "certain": (False, False, False)} | more,
+    )  # fmt: skip
 
 
 @cache

@@ -50,7 +50,7 @@ class TestCoverage:
 
     def test_the_input_that_set_the_limit_stays_inside_in_single_precision(self):
         score = np.random.default_rng(0).random(500).astype(np.float32)
-        made = fit_yes_no(score, np.ones(500))
+        made = fit_yes_no(score, np.ones(500), 0.9)
         assert made.sets(both(score))[:, 1].sum() == 500 - np.floor(501 * 0.1) + 1
 
 
