@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers.attention import MultiHeadAttention
+from models.layers.block import Block
 from models.novelty import Novelty
 from models.tokens import PAD
 
@@ -54,31 +54,6 @@ class NotesOut(NamedTuple):
     novelty: Tensor
 
 
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x)) (pre-norm, Xiong et al. 2020).
-
-    Args:
-        dim: Width.
-        heads: Attention heads.
-        dropout: Share of each branch's outputs dropped in training.
-    """
-
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.norm_attention = nn.LayerNorm(dim)
-        self.attention = MultiHeadAttention(dim, heads)
-        self.norm_feed = nn.LayerNorm(dim)
-        self.feed = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, dim) and (B, T) bool to (B, T, dim)."""
-        normed = self.norm_attention(x)
-        x = x + self.dropout(self.attention(normed, normed, normed, mask))
-        fed: Tensor = x + self.dropout(self.feed(self.norm_feed(x)))
-        return fed
-
-
 class NotesEncoder(nn.Module):
     """Embedding, attention blocks, attention pooling, projection, linear read-out.
 
@@ -94,7 +69,9 @@ class NotesEncoder(nn.Module):
         self.positions = nn.Parameter(torch.zeros(config.max_tokens, config.dim))
         nn.init.normal_(self.tokens.weight, std=0.1)
         nn.init.normal_(self.positions, std=0.02)
-        self.blocks = nn.ModuleList(Block(config.dim, config.heads, dropout) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(
+            Block(config.dim, config.heads, 2 * config.dim, dropout=dropout) for _ in range(config.blocks)
+        )
         self.norm = nn.LayerNorm(config.dim)
         self.dropout = nn.Dropout(dropout)
         self.pool = nn.Linear(config.dim, 1)

@@ -19,6 +19,18 @@ _UNKNOWN = "[UNK]"
 _LONGEST_TOKEN = 24  # characters a token may take on average; text beyond max_tokens times this is never read
 
 
+def parsed(content: str) -> Any:
+    """A tokenizer of the `tokenizers` library from the content of its file.
+
+    Raises:
+        ValueError: It is no such file.
+    """
+    try:
+        return Tokenizer.from_str(content)
+    except Exception as error:  # the library raises Exception itself
+        raise ValueError(f"no tokenizer: {error}") from error
+
+
 class Tokens(NamedTuple):
     """A batch of texts, padded to the longest.
 
@@ -46,7 +58,7 @@ class NoteTokenizer:
     @classmethod
     def load(cls, file: Path) -> NoteTokenizer:
         """Read tokenizer.json; raises OSError or ValueError where it is missing or broken."""
-        return cls(Tokenizer.from_str(file.read_text(encoding="utf-8")))
+        return cls(parsed(file.read_text(encoding="utf-8")))
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int) -> NoteTokenizer:
