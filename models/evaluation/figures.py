@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.metrics import Draws, auprc, auroc, interval, rounded
+from models.training.metrics import Draws, auprc, auroc, event_1, interval, rounded
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
@@ -98,18 +98,6 @@ def _by_group(question: Question, groups: Texts, seed: int) -> dict[str, object]
                 "rows": len(truth),
             }
     return found
-
-
-def event_1(label: Floats, probability: Floats, weight: Floats) -> float:
-    """The best minimum of sensitivity and positive predictive value (PhysioNet/CinC Challenge 2012, event 1)."""
-    order = np.argsort(-probability, kind="stable")
-    _, first = np.unique(-probability[order], return_index=True)
-    hits = np.cumsum(np.add.reduceat((weight * label)[order], first))
-    flagged = np.cumsum(np.add.reduceat(weight[order], first))
-    if not hits[-1]:
-        return float("nan")
-    precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0)
-    return float(np.minimum(hits / hits[-1], precision).max())
 
 
 def reliability(label: Floats, probability: Floats) -> list[dict[str, float | int | None]]:

@@ -24,7 +24,7 @@ _BINS = 15
 def auroc(label: Array, score: Array, weight: Array) -> float:
     """Chance that a positive scores above a negative, ties counting half; NaN without both classes."""
     order = np.argsort(score, kind="stable")
-    _, first = np.unique(score[order], return_index=True)
+    first = _first_of_ties(score[order])
     positive = np.add.reduceat((weight * label)[order], first)
     negative = np.add.reduceat((weight * (1 - label))[order], first)
     below = np.cumsum(negative) - negative
@@ -35,7 +35,7 @@ def auroc(label: Array, score: Array, weight: Array) -> float:
 def auprc(label: Array, score: Array, weight: Array) -> float:
     """Average precision: the mean precision at the rank of each positive; NaN without positives."""
     order = np.argsort(-score, kind="stable")
-    _, first = np.unique(-score[order], return_index=True)
+    first = _first_of_ties(score[order])
     positive = np.add.reduceat((weight * label)[order], first)
     every = np.add.reduceat(weight[order], first)
     total = positive.sum()
@@ -57,12 +57,32 @@ def calibration_error(label: Array, probability: Array, weight: Array) -> float:
     return float(np.abs(gap).sum() / weight.sum())
 
 
+def event_1(label: Array, probability: Array, weight: Array) -> float:
+    """The best minimum of sensitivity and positive predictive value (PhysioNet/CinC Challenge 2012, event 1)."""
+    order = np.argsort(-probability, kind="stable")
+    first = _first_of_ties(probability[order])
+    hits = np.cumsum(np.add.reduceat((weight * label)[order], first))
+    flagged = np.cumsum(np.add.reduceat(weight[order], first))
+    if not hits[-1]:
+        return float("nan")
+    precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0)
+    return float(np.minimum(hits / hits[-1], precision).max())
+
+
+def _first_of_ties(ordered: Array) -> NDArray[np.int64]:
+    """Where each run of equal scores begins."""
+    return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+
+
 METRICS: Final[dict[str, Metric]] = {
     "auroc": auroc,
     "auprc": auprc,
     "brier": brier,
     "ece": calibration_error,
 }
+
+_BLIND_TO_ORDER: Final = frozenset((auroc, auprc, brier, calibration_error, event_1))
+"""Metrics that give the same for rows in any order."""
 
 
 def rounded(value: float) -> float | None:
@@ -110,8 +130,11 @@ class Draws:
 
     def interval(self, metric: Metric, label: Numbers, score: Numbers) -> list[float | None]:
         """[value, lower, upper] of a metric."""
-        truth, scores = np.asarray(label, np.float64), np.asarray(score, np.float64)
-        spread = [metric(truth, scores, draw[self._member].astype(np.float64)) for draw in self._draws]
+        truth, scores, member = np.asarray(label, np.float64), np.asarray(score, np.float64), self._member
+        if metric in _BLIND_TO_ORDER:  # which then sort once more, but what is sorted is quick to sort
+            order = np.argsort(scores, kind="stable")
+            truth, scores, member = truth[order], scores[order], member[order]
+        spread = [metric(truth, scores, draw[member].astype(np.float64)) for draw in self._draws]
         defined = [value for value in spread if not np.isnan(value)] or [float("nan")]
         low, high = np.quantile(defined, [0.025, 0.975])
         return [rounded(x) for x in (metric(truth, scores, np.ones_like(truth)), low, high)]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.evaluation.figures import Question, event_1, figures, reliability
+from models.evaluation.figures import Question, figures, reliability
 from models.training.bedside import bedside
-from models.training.metrics import auroc, interval
+from models.training.metrics import auroc, event_1, interval
 from workers.datasets.stay import Stay
 
 
