@@ -1,7 +1,8 @@
 """All networks of one release and the ranker, loaded and ready to infer.
 
 The shipped artefacts lie beside this file; an operator's own folder has the same layout, one folder a model, and
-may hold only some of them: what it lacks comes from the shipped ones.
+may hold only some of them: what it lacks comes from the shipped ones. It may hold several versions of a model, one
+folder each below the model's, and beside them a file that names the one in use.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from models.notes import NotesConfig, NotesEncoder
 from models.recommend.ranker import Ranker
 from models.tokens import FILE, NoteTokenizer
 from models.vitals import VitalsConfig, VitalsEncoder
-from models.weights import MANIFEST, Manifest, WeightsError, load
+from models.weights import MANIFEST, Manifest, WeightsError, load, read_manifest
 
 ARTEFACTS: Final = Path(__file__).parent / "artefacts"
 NAMES: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
+ACTIVE: Final = "ACTIVE"
+"""File that names the version in use, in a model's folder that holds several."""
 
 _FACTORS: Final = "collaborative.action_factors"
 """The one tensor of the ranker whose width is free."""
@@ -62,9 +65,44 @@ class Bundle:
 
 
 def artefact(folder: Path | None, name: str) -> Path:
-    """Where a model's artefact lies: in `folder` if it is there, else among the shipped ones."""
-    own = folder / name if folder is not None else None
-    return own if own is not None and (own / MANIFEST).is_file() else ARTEFACTS / name
+    """Where the artefact of a model lies that is to be used.
+
+    Args:
+        folder: An operator's: the artefact is `folder`/NAME; or, where that holds several versions, the one of them
+            that its file ACTIVE names; or `folder` itself, if it is an artefact of this model.
+        name: Of the model.
+
+    Returns:
+        The artefact's folder, of the shipped ones if `folder` has none for this model.
+
+    Raises:
+        WeightsError: ACTIVE names a version that is not there.
+    """
+    if folder is None:
+        return ARTEFACTS / name
+    own = folder / name
+    if (own / ACTIVE).is_file():
+        return _active(own)
+    if (own / MANIFEST).is_file():
+        return own
+    return folder if (folder / MANIFEST).is_file() and read_manifest(folder).name == name else ARTEFACTS / name
+
+
+def _active(own: Path) -> Path:
+    version = (own / ACTIVE).read_text(encoding="utf-8").strip()
+    place = own / version
+    if version != place.name or not (place / MANIFEST).is_file():
+        raise WeightsError(
+            f"{own / ACTIVE} names {version[:100]!r}, which {own} does not hold: choose with `wardstream models activate`"
+        )
+    return place
+
+
+def versions(folder: Path, name: str) -> list[Path]:
+    """Every artefact that an operator's folder holds of a model, the one in use or not: by name of folder."""
+    own = folder / name
+    places = [own, *sorted(own.iterdir())] if own.is_dir() else []
+    return [place for place in places if (place / MANIFEST).is_file()]
 
 
 def build(network: Callable[[], Network], state: dict[str, Tensor], where: Path, device: torch.device | str) -> Network:

@@ -115,6 +115,26 @@ def save(
     return written
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, without a look at the files that it speaks of.
+
+    Raises:
+        WeightsError: It is missing or cannot be read.
+    """
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise _missing(folder, error) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise WeightsError(f"{folder / MANIFEST} cannot be read: {where}: {first['msg']}") from error
+
+
+def _missing(folder: Path, error: FileNotFoundError) -> WeightsError:
+    return WeightsError(f"{folder} is no model artefact: {Path(str(error.filename)).name} is missing")
+
+
 def load(folder: Path) -> tuple[dict[str, Tensor], Manifest]:
     """Read an artefact.
 
@@ -127,17 +147,13 @@ def load(folder: Path) -> tuple[dict[str, Tensor], Manifest]:
     Raises:
         WeightsError: A file is missing or unreadable, or not the one of the manifest.
     """
+    manifest = read_manifest(folder)
     try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         blob = _whole(folder / WEIGHTS, manifest.sha256)
         for name, digest in manifest.files.items():
             _whole(folder / name, digest)
     except FileNotFoundError as error:
-        raise WeightsError(f"{folder} is no model artefact: {Path(str(error.filename)).name} is missing") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise WeightsError(f"{folder / MANIFEST} cannot be read: {where}: {first['msg']}") from error
+        raise _missing(folder, error) from error
     try:
         return safetensors.torch.load(blob), manifest
     except SafetensorError as error:

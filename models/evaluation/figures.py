@@ -86,7 +86,7 @@ def figures(question: Question, *, seed: int = 0) -> dict[str, object]:
 
 def _by_group(question: Question, groups: Texts, seed: int) -> dict[str, object]:
     found: dict[str, object] = {}
-    for group in np.unique(groups).tolist():
+    for group in sorted(np.unique(groups).tolist(), key=lambda name: (not name.startswith("under"), name)):
         rows = groups == group
         truth = question.label[rows]
         if min(truth.sum(), (1 - truth).sum()) >= _LEAST_POSITIVES:

@@ -1,19 +1,18 @@
 """`wardstream evaluate`: judge a model on a folder of data sets.
 
-Prints tables, and writes them as JSON with a picture of each label's reliability. What is read for each model is in
-`workers.cli.evaluating`; how a figure is made is decided in `models.evaluation`.
+What is read for each model, and how figures become tables, is in `workers.cli.evaluating`; how a figure is made is
+decided in `models.evaluation`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from workers.cli import shared
 from workers.cli.errors import UserError
@@ -22,8 +21,10 @@ from workers.cli.evaluating.case import Case, Part
 if TYPE_CHECKING:
     from models.evaluation.figures import Question, Summary
 
+    Judge = Callable[[Case], Iterator[Question | Summary]]
 
-class Judged(StrEnum):
+
+class Model(StrEnum):
     """What can be evaluated."""
 
     vitals = "vitals"
@@ -31,60 +32,37 @@ class Judged(StrEnum):
     notes = "notes"
 
 
-def _judges() -> dict[Judged, Callable[[Case], Iterator[Question | Summary]]]:
-    from workers.cli.evaluating.imaging import imaging
-    from workers.cli.evaluating.notes import notes
-    from workers.cli.evaluating.vitals import vitals
+def _judges() -> dict[Model, tuple[Judge, tuple[str, ...]]]:
+    """How each model is judged, and the files that are read for it; it can do with some of them."""
+    from workers.cli.evaluating import imaging, notes, vitals
 
-    return {Judged.vitals: vitals, Judged.imaging: imaging, Judged.notes: notes}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        middle, low, high = ("-" if one is None else f"{one:.4f}" for one in value)
-        return f"{middle} ({low} to {high})"
-    return "-" if value is None else str(value)
+    return {
+        Model.vitals: (vitals.vitals, vitals.FILES),
+        Model.imaging: (imaging.imaging, imaging.FILES),
+        Model.notes: (notes.notes, notes.FILES),
+    }
 
 
-def _show(name: str, found: dict[str, Any]) -> None:
-    """The figures of one label as tables."""
-    table = Table(title=f"{name}: {found['rows']} rows, {found['patients']} patients, {found['positives']} positive")
-    for column in ("score", "AUROC (95 %)", "AUPRC (95 %)", "Brier", "ECE", "event 1"):
-        table.add_column(column)
-    table.add_row("model", *(_text(found[key]) for key in ("auroc", "auprc", "brier", "ece", "event_1")))
-    for baseline, figures in found["baselines"].items():
-        table.add_row(baseline, _text(figures["auroc"]), _text(figures["auprc"]))
-    shared.out.print(table)
-    for stratum, groups in found["subgroups"].items():
-        inner = Table(title=f"{name} by {stratum}")
-        for column in (stratum, "rows", "AUROC (95 %)", "observed", "predicted"):
-            inner.add_column(column)
-        for group, figures in groups.items():
-            inner.add_row(group, *(_text(figures[key]) for key in ("rows", "auroc", "observed", "predicted")))
-        shared.out.print(inner)
-
-
-def _draw(file: Path, name: str, found: dict[str, Any]) -> None:
-    """Reliability: what was predicted against what came about."""
-    from matplotlib.figure import Figure
-
-    points = found["reliability"]
-    top = max([p["predicted"] for p in points] + [p["observed"] for p in points]) * 1.05
-    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, top], [0, top], color="0.7", linewidth=1)
-    axes.plot([p["predicted"] for p in points], [p["observed"] for p in points], marker="o")
-    axes.set(title=f"{name}: reliability, bins of equal size", xlabel="predicted", ylabel="observed")
-    figure.savefig(file, dpi=120)
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A line that changes on a terminal; elsewhere a line a step."""
+    if not shared.err.is_terminal:
+        yield lambda what: shared.err.print(what, markup=False)
+        return
+    with shared.err.status("reading") as status:
+        yield status.update
 
 
 def evaluate(
-    model: Annotated[Judged, typer.Argument(help="What to judge.")],
+    model: Annotated[Model, typer.Argument(help="What to judge.")],
     data: Annotated[
         Path | None, typer.Option(help="Folder of data sets; WARDSTREAM_DATA, else ../shared/data, when left out.")
     ] = None,
-    models: Annotated[Path | None, typer.Option(help="Folder of artefacts; the shipped ones when left out.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Gets evaluation.json and a picture a label.")] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder of artefacts, or of one; WARDSTREAM_MODELS_DIR, else the shipped ones, without it."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Gets evaluation.json, evaluation.md and a picture a label.")] = None,
     part: Annotated[
         Part,
         typer.Option(help="all: every record. test: those that `wardstream train` holds back of this folder."),
@@ -95,36 +73,32 @@ def evaluate(
 
     The figures of records that the model was trained on say nothing: give it a folder that training never saw, or
     --part test on the folder that it was trained on.
+
+    Example:  wardstream evaluate vitals --data /srv/labelled --out /tmp/vitals
     """
     import torch
 
     from models.bundle import load_bundle
-    from models.evaluation.figures import Summary, figures
+    from workers.cli.evaluating.judged import Judged, digests, judge
     from workers.datasets.folder import data_folder
 
     torch.set_num_threads(threads)
-    bundle = load_bundle(models)
-    results: dict[str, Any] = {}
-    for one in _judges()[model](Case(bundle, data_folder(data), part)):
-        if isinstance(one, Summary):
-            results[one.name] = dict(one.figures)
-            shared.out.print(one.name, markup=False)
-            shared.out.print_json(data=results[one.name])
-            continue
-        results[one.name] = figures(one)
-        _show(one.name, results[one.name])
-    if not results:
-        raise UserError(f"the folder holds no labelled records for {model.value}: see --help")
+    folder = data_folder(data)
+    ask, names = _judges()[model]
+    files = digests(folder, names)
+    if not files:
+        raise UserError(f"{folder} holds no labelled records for {model.value}: it needs one of {', '.join(names)}")
+    bundle = load_bundle(models or shared.load_settings().models_dir)
+    found = Judged(bundle.manifests[model.value], part.value, files)
+    for line in found.about():
+        shared.err.print(line, markup=False, soft_wrap=True)
+    with _progress() as say:
+        case = Case(bundle, folder, part, say)
+        judge(ask(case), case, found)
+    if not (found.labels or found.summaries):
+        raise UserError(f"{folder} holds no records of the part {part.value} for {model.value}")
+    for sheet in found.sheets():
+        shared.out.print(sheet.on_screen())
     if out is not None:
-        _save(out, bundle.versions[model.value], part, results)
-
-
-def _save(out: Path, version: str, part: Part, results: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    written = {"version": version, "part": part.value, "labels": results}
-    (out / "evaluation.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    for name, found in results.items():
-        if "reliability" not in found:
-            continue
-        _draw(out / f"{name.replace('/', '-').replace(' ', '-')}.png", name, found)
-    shared.err.print(f"written to {out}", markup=False)
+        found.write(out)
+        shared.err.print(f"written to {out}", markup=False)

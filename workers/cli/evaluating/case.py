@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,10 @@ class Part(StrEnum):
     test = "test"
 
 
+def silent(_what: str) -> None:
+    """For whoever does not look on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One evaluation as asked for on the command line.
@@ -26,11 +31,13 @@ class Case:
         bundle: Loaded models.
         data: Folder of data sets; any of them may be missing.
         part: Which records of them.
+        say: Told what is under way; may be called as often as wanted.
     """
 
     bundle: Bundle
     data: Path
     part: Part
+    say: Callable[[str], None] = silent
 
     def keep(self, identifier: str) -> bool:
         """Whether the records of this patient (as named to `models.training.split`) are judged."""

@@ -1,0 +1,113 @@
+"""Figures as tables: the same on the screen and in evaluation.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.table import Table
+
+_HEADLINE: Final = {
+    "auroc": "AUROC (95 %)", "auprc": "AUPRC (95 %)", "brier": "Brier (95 %)", "ece": "ECE (95 %)",
+    "event_1": "event 1 (95 %)",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One table.
+
+    Attributes:
+        title: Above it.
+        columns: Their heads; the first names the row.
+        rows: As many cells each as there are columns, the last ones may be left out.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def on_screen(self) -> Table:
+        """For a rich console."""
+        table = Table(title=self.title, title_justify="left")
+        for number, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """As a pipe table under a heading."""
+        lines = [f"### {self.title}", "", _line(self.columns), _line(["---"] + ["---:"] * (len(self.columns) - 1))]
+        return "\n".join([*lines, *(_line([*row, *[""] * (len(self.columns) - len(row))]) for row in self.rows), ""])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
+
+
+def cell(value: Any) -> str:
+    """A figure: `0.8123 (0.7900 to 0.8300)` with its interval, `-` where it is not defined."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list | tuple):
+        parts = [cell(one) for one in value]
+        return f"{parts[0]} ({parts[1]} to {parts[2]})" if len(parts) == 3 else ", ".join(parts)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key} {cell(one)}" for key, one in value.items())
+    return str(value)
+
+
+def of_questions(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
+    """Tables of yes-or-no questions: all in one, then what stands beside each.
+
+    Args:
+        found: Name to what `models.evaluation.figures.figures` gave.
+    """
+    if found:
+        columns = ("label", "rows", "patients", "positive", *_HEADLINE.values())
+        counts = ("rows", "patients", "positives")
+        yield Sheet(
+            "The model",
+            columns,
+            [[name, *(cell(one[key]) for key in (*counts, *_HEADLINE))] for name, one in found.items()],
+        )
+    for name, one in found.items():
+        if one["baselines"]:
+            rows = [["model", cell(one["auroc"]), cell(one["auprc"])]]
+            rows += [[who, cell(each["auroc"]), cell(each["auprc"])] for who, each in one["baselines"].items()]
+            yield Sheet(f"{name}: beside simple scores", ("score", *list(_HEADLINE.values())[:2]), rows)
+        for stratum, groups in one["subgroups"].items():
+            if groups:
+                yield from _nested(f"{name} by {stratum}", groups)
+        yield from of_summary(name, one["extra"])
+
+
+def of_summary(name: str, figures: Mapping[str, Any]) -> Iterator[Sheet]:
+    """Tables of free figures: the plain ones in one, each mapping in one of its own.
+
+    Args:
+        name: Of the whole.
+        figures: By name, each a number, [value, lower, upper], or a mapping of such or of mappings of such.
+    """
+    plain = [[key, cell(value)] for key, value in figures.items() if not isinstance(value, Mapping)]
+    if plain:
+        yield Sheet(name, ("figure", "value (95 %)"), plain)
+    for key, value in figures.items():
+        if isinstance(value, Mapping) and value:
+            yield from _nested(f"{name}: {key}", value)
+
+
+def _nested(title: str, rows: Mapping[str, Any]) -> Iterator[Sheet]:
+    """A mapping of mappings has a column for each inner key."""
+    if all(isinstance(row, Mapping) for row in rows.values()):
+        columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+        cells = [[name, *(cell(row[key]) if key in row else "" for key in columns)] for name, row in rows.items()]
+        yield Sheet(title, ("", *columns), cells)
+    else:
+        yield Sheet(title, ("", "value (95 %)"), [[name, cell(value)] for name, value in rows.items()])
