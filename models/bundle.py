@@ -93,7 +93,7 @@ def _active(own: Path) -> Path:
     place = own / version
     if version != place.name or not (place / MANIFEST).is_file():
         raise WeightsError(
-            f"{own / ACTIVE} names {version[:100]!r}, which {own} does not hold: choose with `wardstream models activate`"
+            f"{own / ACTIVE} names {version[:80]!r}, which is not there: choose with `wardstream models activate`"
         )
     return place
 
