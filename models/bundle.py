@@ -7,7 +7,7 @@ folder each below the model's, and beside them a file that names the one in use.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -62,6 +62,20 @@ class Bundle:
     def versions(self) -> dict[str, str]:
         """Version by name, as results echo them."""
         return {name: manifest.version for name, manifest in self.manifests.items()}
+
+
+def strangers(manifests: Mapping[str, Manifest]) -> list[str]:
+    """A line for each model that was trained on results of a version other than the one beside it.
+
+    Embeddings of two trainings have nothing in common: what reads them must be trained with them.
+    """
+    return [
+        f"{name} {one.version} was trained on {other} {version}, and stands beside {manifests[other].version}: "
+        f"train {name} again, or use that {other}"
+        for name, one in manifests.items()
+        for other, version in one.built_on.items()
+        if other in manifests and manifests[other].version != version
+    ]
 
 
 def artefact(folder: Path | None, name: str) -> Path:

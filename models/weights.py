@@ -62,6 +62,7 @@ class Manifest(BaseModel):
         licence: Of the weights.
         data: Sets they were trained on, with licence and citation.
         data_files: SHA-256 of each file of them, by name below the data folder.
+        built_on: Version of each model whose results it was trained on, by name; only those go with it.
         metrics: Held-out figures of the training run.
         notes: What a user must know beside them.
     """
@@ -83,6 +84,7 @@ class Manifest(BaseModel):
     licence: str = "Apache-2.0"
     data: tuple[str, ...] = ()
     data_files: dict[str, str] = Field(default_factory=dict)
+    built_on: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     notes: str = ""
 

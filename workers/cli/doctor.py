@@ -177,8 +177,10 @@ def check_device(settings: Settings) -> Iterator[Finding]:
 
 def check_models(settings: Settings) -> Iterator[Finding]:
     """Whether the model artefacts load and are what their manifests say."""
-    from models.bundle import load_bundle
+    from models.bundle import load_bundle, strangers
 
-    load_bundle(settings.models_dir, "cpu")
+    bundle = load_bundle(settings.models_dir, "cpu")
     where = settings.models_dir or "the shipped ones"
+    for line in strangers(bundle.manifests):
+        yield Finding("note", "models", line)
     yield Finding("ok", "models", f"load, and their hashes agree ({where})")

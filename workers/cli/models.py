@@ -1,4 +1,4 @@
-"""`wardstream models`: which models a worker would use, what is known of them, and whether their files are whole."""
+"""`wardstream models`: which versions there are, which a worker uses, what is known of them, whether they are whole."""
 
 from __future__ import annotations
 
@@ -19,35 +19,52 @@ _Folder = Annotated[
 ]
 
 
-def _place(name: str, folder: Path | None) -> Path:
-    from models.bundle import NAMES, artefact
+def _known(name: str) -> None:
+    from models.bundle import NAMES
 
     if name not in NAMES:
         raise UserError(f"there is no model {name!r}: choose one of {', '.join(NAMES)}")
+
+
+def _place(name: str, folder: Path | None) -> Path:
+    from models.bundle import artefact
+
+    _known(name)
     return artefact(folder or load_settings().models_dir, name)
 
 
 @app.command("list")
 def list_models(folder: _Folder = None) -> None:
-    """One line a model: version, labels, licence, where its files lie.
+    """One line a version: whether it is in use (*), labels, licence, where its files lie.
 
-    Example:  wardstream models list
+    Example:  wardstream models list --models /srv/models
     """
-    from models.bundle import NAMES
-    from models.weights import load
+    from models.bundle import ARTEFACTS, NAMES, artefact, versions
 
+    folder = folder or load_settings().models_dir
     table = Table()
-    for column in ("model", "version", "trained", "labels", "KiB", "licence", "folder"):
+    for column in ("use", "model", "version", "trained", "labels", "KiB", "licence", "folder"):
         table.add_column(column)
     for name in NAMES:
-        place = _place(name, folder)
-        _, manifest = load(place)
-        size = sum(file.stat().st_size for file in place.iterdir())
-        more = f" and {len(manifest.labels) - 3} more" if manifest.labels[3:] else ""
-        labels = ", ".join(manifest.labels[:3]) + more
-        trained = "yes" if manifest.trained else "NO"
-        table.add_row(name, manifest.version, trained, labels or "-", str(size // 1024), manifest.licence, str(place))
+        used = artefact(folder, name)
+        own = versions(folder, name) if folder else []
+        for place in dict.fromkeys((*own, ARTEFACTS / name, used)):
+            table.add_row("*" if place == used else "", name, *_line(place))
     out.print(table)
+
+
+def _line(place: Path) -> tuple[str, ...]:
+    from models.weights import WeightsError, load
+
+    try:
+        _, manifest = load(place)
+    except WeightsError as error:
+        return (place.name, "DAMAGED", str(error))
+    size = sum(file.stat().st_size for file in place.iterdir() if file.is_file())
+    more = f" and {len(manifest.labels) - 3} more" if manifest.labels[3:] else ""
+    labels = ", ".join(manifest.labels[:3]) + more
+    trained = "yes" if manifest.trained else "NO"
+    return (manifest.version, trained, labels or "-", str(size // 1024), manifest.licence, str(place))
 
 
 @app.command("show")
@@ -87,14 +104,53 @@ def describe_again(
 
 @app.command("verify")
 def verify(folder: _Folder = None) -> None:
-    """Load every model as a worker would: hashes, shapes, tokenizer, catalogue. Ends with status 1 if one is unfit.
+    """Load every model in use as a worker would: hashes of all files, shapes, tokenizer, catalogue, cards.
+
+    Ends with status 1 if one is unfit.
 
     Example:  wardstream models verify --models /srv/models
     """
-    from models.bundle import load_bundle
+    from models.bundle import NAMES, artefact, load_bundle, strangers
+    from workers.cli.registry import check_about
 
-    bundle = load_bundle(folder or load_settings().models_dir)
-    for name, manifest in bundle.manifests.items():
+    folder = folder or load_settings().models_dir
+    bundle = load_bundle(folder)
+    for name in NAMES:
+        check_about(artefact(folder, name), name)
+        manifest = bundle.manifests[name]
         out.print(f"ok  {name} {manifest.version}  sha256 {manifest.sha256}", markup=False)
-        if not manifest.trained:
-            raise UserError(f"{name} was never trained: its results mean nothing")
+    for line in strangers(bundle.manifests):
+        out.print(f"note  {line}", markup=False)
+
+
+@app.command("activate")
+def activate(
+    name: Annotated[str, typer.Argument(help="vitals, notes, imaging, fusion or ranker.")],
+    which: Annotated[
+        str, typer.Argument(metavar="VERSION|PATH", help="A version of `models list`, or an artefact's folder.")
+    ],
+    folder: _Folder = None,
+) -> None:
+    """Choose the version of a model that workers use, after checking it; it is copied into the folder of artefacts.
+
+    Workers read it when they start. To go back, activate the version before.
+
+    Example:  wardstream models activate vitals runs/vitals-20261125T101500Z --models /srv/models
+    """
+    from models.bundle import load_bundle, strangers
+    from workers.cli import registry
+
+    _known(name)
+    folder = folder or load_settings().models_dir
+    if folder is None:
+        raise UserError("name the folder that your workers use with --models DIR or WARDSTREAM_MODELS_DIR")
+    before = registry.in_use(folder, name)
+    place = registry.find(folder, name, which)
+    manifest = registry.check(place, name)
+    registry.activate(folder, place, name)
+    out.print(f"{name} {manifest.version} is in use in {folder}; before: {before}", markup=False)
+    out.print("Workers use it from their next start: restart them one at a time.")
+    if before != manifest.version:
+        out.print(f"To go back:  wardstream models activate {name} {before} --models {folder}", markup=False)
+    for line in strangers(load_bundle(folder).manifests):
+        out.print(f"note  {line}", markup=False)

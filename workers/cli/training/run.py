@@ -94,7 +94,7 @@ def _train(trainer: Callable[[Job], Made], job: Job, folder: Path, artefact: Pat
 
 def _write_artefact(folder: Path, made: Made, data_files: Mapping[str, str]) -> Manifest:
     manifest = made.trained.manifest
-    about = {"data": ABOUT[manifest.name].data, "data_files": dict(data_files)}
+    about = {"data": ABOUT[manifest.name].data, "data_files": dict(data_files), "built_on": dict(made.built_on)}
     written = save(folder, made.trained.state, manifest.model_copy(update=about), made.beside)
     describe(folder, written)
     return written
