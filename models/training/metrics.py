@@ -130,14 +130,31 @@ class Draws:
 
     def interval(self, metric: Metric, label: Numbers, score: Numbers) -> list[float | None]:
         """[value, lower, upper] of a metric."""
+        return _range(self._each(metric, label, score))
+
+    def difference(self, metric: Metric, label: Numbers, score: Numbers, other: Numbers) -> list[float | None]:
+        """[value, lower, upper] of a metric of `score` less that of `other`, on the same rows of each sample."""
+        return _range(self._each(metric, label, score) - self._each(metric, label, other))
+
+    def mean(self, value: Numbers) -> list[float | None]:
+        """[value, lower, upper] of the mean of (N,) numbers."""
+        return _range(self._each(lambda _, numbers, weight: float(np.average(numbers, weights=weight)), value, value))
+
+    def _each(self, metric: Metric, label: Numbers, score: Numbers) -> Array:
+        """A metric of all rows, then of each sample."""
         truth, scores, member = np.asarray(label, np.float64), np.asarray(score, np.float64), self._member
         if metric in _BLIND_TO_ORDER:  # which then sort once more, but what is sorted is quick to sort
             order = np.argsort(scores, kind="stable")
             truth, scores, member = truth[order], scores[order], member[order]
-        spread = [metric(truth, scores, draw[member].astype(np.float64)) for draw in self._draws]
-        defined = [value for value in spread if not np.isnan(value)] or [float("nan")]
-        low, high = np.quantile(defined, [0.025, 0.975])
-        return [rounded(x) for x in (metric(truth, scores, np.ones_like(truth)), low, high)]
+        found = [metric(truth, scores, draw[member].astype(np.float64)) for draw in self._draws]
+        return np.array([metric(truth, scores, np.ones_like(truth)), *found])
+
+
+def _range(found: Array) -> list[float | None]:
+    """The first, and the middle 95 % of the others that are defined."""
+    defined = found[1:][~np.isnan(found[1:])]
+    low, high = np.quantile(defined, [0.025, 0.975]) if len(defined) else (np.nan, np.nan)
+    return [rounded(x) for x in (found[0], low, high)]
 
 
 def interval(

@@ -30,16 +30,18 @@ class Model(StrEnum):
     vitals = "vitals"
     imaging = "imaging"
     notes = "notes"
+    fusion = "fusion"
 
 
 def _judges() -> dict[Model, tuple[Judge, tuple[str, ...]]]:
     """How each model is judged, and the files that are read for it; it can do with some of them."""
-    from workers.cli.evaluating import imaging, notes, vitals
+    from workers.cli.evaluating import fusion, imaging, notes, vitals
 
     return {
         Model.vitals: (vitals.vitals, vitals.FILES),
         Model.imaging: (imaging.imaging, imaging.FILES),
         Model.notes: (notes.notes, notes.FILES),
+        Model.fusion: (fusion.fusion, fusion.FILES),
     }
 
 

@@ -6,39 +6,42 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.bundle import Bundle, load_bundle
-from models.training import imaging, notes
-from models.training.fusion import ACUTE_NOTES, FusionPlan, Hours, Pool, train_fusion
-from models.training.split import Part, rows_of
-from models.training.vitals import score_part
+from models.bundle import load_bundle
+from models.training.cohort import Hours
+from models.training.fusion import FusionPlan, train_fusion
+from models.training.split import PARTS, Part, part_of, rows_of
+from workers.cli.pools import film_pool, note_pool, sepsis_hours
 from workers.cli.training.job import Job, Made
 from workers.datasets import kermany, mtsamples, physionet2019
-from workers.datasets.films import films
+from workers.datasets.folder import DatasetError
 
 
 def fusion(job: Job) -> Made:
     """On hours, notes and films of different people, paired by label."""
     plan = FusionPlan(seed=job.seed) if job.epochs is None else replace(FusionPlan(seed=job.seed), steps=job.epochs)
     bundle = load_bundle(job.models)
-    of_notes, of_images, hours = _pools(job, bundle)
+    job.tell("fusion: notes", 1, 3)
+    notes, note_id = note_pool(bundle, job.data, _every)
+    job.tell("fusion: films", 2, 3)
+    images, patient = film_pool(bundle, job.data, _every)
+    job.tell("fusion: hours", 3, 3)
+    hours = _by_part(sepsis_hours(bundle, job.data, _every))
+    of_notes = {part: notes.of(rows) for part, rows in rows_of(note_id).items()}
+    of_images = {part: images.of(rows) for part, rows in rows_of(patient).items()}
+    try:
+        trained = train_fusion(hours, of_notes, of_images, plan, job.tell)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
     files = (physionet2019.FILE, mtsamples.FILE, kermany.FILE)
     built_on = {name: bundle.versions[name] for name in ("vitals", "notes", "imaging")}
-    return Made(train_fusion(hours, of_notes, of_images, plan), plan, files, built_on=built_on)
+    return Made(trained, plan, files, built_on=built_on)
 
 
-def _pools(job: Job, bundle: Bundle) -> tuple[dict[Part, Pool], dict[Part, Pool], dict[Part, Hours]]:
-    """What fusion is trained on: results of the three networks."""
-    texts = list(mtsamples.notes(job.data))
-    embedded = notes.encode(bundle.notes, bundle.tokenizer, [note.text for note in texts]).embedding.numpy()
-    acute = np.array([not ACUTE_NOTES.isdisjoint(note.specialties) for note in texts])
-    of_notes = {part: Pool(embedded[rows], acute[rows]) for part, rows in rows_of([n.note_id for n in texts]).items()}
-    pixels, label, patient = films(job.data)
-    seen = imaging.encode(bundle.imaging, pixels).embedding.numpy()
-    of_images = {part: Pool(seen[rows], label[rows] > 0) for part, rows in rows_of(patient).items()}
-    stays = list(physionet2019.stays(job.data))
-    by = bundle.manifests["vitals"].calibration["sepsis_6h"]
-    hours: dict[Part, Hours] = {}
-    for part in of_images:
-        scores = score_part(bundle.vitals, stays, "sepsis", part)
-        hours[part] = Hours((scores.logit / by.temperature + by.bias).astype(np.float32), scores.label, scores.patient)
-    return of_notes, of_images, hours
+def _every(_identifier: str) -> bool:
+    return True
+
+
+def _by_part(hours: Hours) -> dict[Part, Hours]:
+    names, stay = np.unique(hours.patient, return_inverse=True)
+    part = np.array([part_of(f"sepsis/{name}") for name in names.tolist()])[stay]
+    return {one: Hours(hours.logit[part == one], hours.label[part == one], hours.patient[part == one]) for one in PARTS}

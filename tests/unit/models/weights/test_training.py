@@ -6,7 +6,8 @@ from models.novelty import Novelty
 from models.training import calibrate
 from models.training.average import Average
 from models.training.cards.card import markdown
-from models.training.fusion import FusionPlan, Hours, Pool, train_fusion
+from models.training.cohort import Hours, Pool
+from models.training.fusion import FusionPlan, train_fusion
 from models.training.imaging import ImagingPlan, train_imaging
 from models.training.metrics import auprc, auroc, brier, calibration_error, report
 from models.training.notes import NotesPlan, train_notes
@@ -215,8 +216,10 @@ class TestTraining:
         pool = Pool((random.normal(0, 0.3, (400, 32)) + raised[:, None]).astype(np.float32), raised)
         label = (random.random(6000) < 0.1).astype(np.float32)
         hours = Hours((label + random.normal(-3, 1, 6000)).astype(np.float32), label, np.arange(6000).astype(str))
-        parts = ("training", "test")
-        trained = train_fusion(*(dict.fromkeys(parts, one) for one in (hours, pool, pool)), FusionPlan(steps=60))
+        parts = ("training", "validation", "test")
+        trained = train_fusion(
+            *(dict.fromkeys(parts, one) for one in (hours, pool, pool)), FusionPlan(repeats=1, steps=6)
+        )
         fused, alone = (
             trained.manifest.metrics[f"constructed_cohort_{k}"]["auroc"][0] for k in ("fused", "vitals_only")
         )
