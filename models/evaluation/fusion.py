@@ -16,6 +16,7 @@ import torch
 
 from models.bundle import Bundle
 from models.calibration import calibrated_logits, probabilities
+from models.evaluation.coverage import coverage_figures
 from models.evaluation.figures import Floats, Question, Summary
 from models.fusion import MODALITIES
 from models.training.cohort import Cohort
@@ -24,6 +25,9 @@ from models.training.metrics import Draws, auroc
 
 ROWS: Final = 40_000
 """Hours that are paired and judged: all of a small folder, a sample of a large one."""
+
+_BEST: Final = "best single modality"
+_GAIN: Final = "AUROC, fused minus best single"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +60,33 @@ CASES: Final = (
 
 def fusion_questions(bundle: Bundle, cohort: Cohort) -> Iterator[Question | Summary]:
     """One question a case, and the paired differences of all of them at the end."""
-    known = ~np.isnan(cohort.earlier)
     differences: dict[str, object] = {}
     for case in CASES:
-        rows = known if case.stale else np.ones_like(known)
-        logit, shares, single = _scores(bundle, cohort, case)
-        truth, who = cohort.label[rows].astype(float), cohort.patient[rows]
-        draws = Draws(who.tolist())
-        each = {name: float(auroc(truth, score[rows], np.ones_like(truth))) for name, score in single.items()}
-        best = max(each, key=lambda name: each[name])
-        gain = draws.difference(auroc, truth, logit[rows], single[best][rows])
-        name = f"constructed cohort, {case.name}"
-        differences[name] = {"best_single": best, "auroc_fused_minus_best_single": gain}
-        yield Question(
-            name, truth, probabilities(logit[rows].astype(np.float32)).astype(float), who,
-            {f"{name} alone": score[rows] for name, score in single.items()},
-            extra={
-                "best single modality": best,
-                "AUROC, fused minus best single": gain,
-                **{f"mean share of {name}": round(float(share), 3)
-                   for name, share in zip(MODALITIES, shares[rows].mean(0), strict=True)},
-            },
-        )  # fmt: skip
+        question = _question(bundle, cohort, case)
+        differences[question.name] = {name: question.extra[name] for name in (_BEST, _GAIN)}
+        yield question
     yield Summary("constructed cohort, fused minus best single modality", differences)
+
+
+def _question(bundle: Bundle, cohort: Cohort, case: Case) -> Question:
+    rows = np.isfinite(cohort.earlier) if case.stale else np.ones(len(cohort.label), np.bool_)
+    logit, shares, single = _scores(bundle, cohort, case)
+    truth, who = cohort.label[rows].astype(float), cohort.patient[rows]
+    probability = probabilities(logit[rows].astype(np.float32)).astype(float)
+    each = {name: float(auroc(truth, score[rows], np.ones_like(truth))) for name, score in single.items()}
+    best = max(each, key=lambda name: each[name])
+    sets = bundle.manifests["fusion"].conformal.get(LABEL)
+    return Question(
+        f"constructed cohort, {case.name}", truth, probability, who,
+        {f"{name} alone": score[rows] for name, score in single.items()},
+        extra={
+            _BEST: best,
+            _GAIN: Draws(who.tolist()).difference(auroc, truth, logit[rows], single[best][rows]),
+            "mean share": {name: round(float(share), 3)
+                           for name, share in zip(MODALITIES, shares[rows].mean(0), strict=True)},
+            **coverage_figures(sets, truth, probability, who),
+        },
+    )  # fmt: skip
 
 
 @torch.inference_mode()

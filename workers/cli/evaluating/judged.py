@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.coverage import coverage_figures
 from models.evaluation.figures import Question, Summary, figures
 from models.weights import Manifest
 from workers.cli.evaluating.case import Case
@@ -110,4 +111,6 @@ def judge(asked: Iterable[Question | Summary], case: Case, into: Judged) -> None
             into.summaries[one.name] = dict(one.figures)
         elif len(one.label):
             case.say(f"{one.name}: {len(one.label)} rows, intervals")
-            into.labels[one.name] = figures(one)
+            sets = into.manifest.conformal.get(one.name)
+            coverage = coverage_figures(sets, one.label, one.probability, one.patient)
+            into.labels[one.name] = figures(replace(one, extra={**one.extra, **coverage}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from models.evaluation.faithfulness import TOKENS, note_moves
 from models.evaluation.figures import Question, Summary
 from models.evaluation.notes import notes_questions
 from workers.cli.evaluating.case import Case
@@ -21,3 +22,8 @@ def notes(case: Case) -> Iterator[Question | Summary]:
             case.bundle, [note.text for note in kept], [note.specialties for note in kept],
             [note.note_id for note in kept],
         )  # fmt: skip
+        case.say("explanation of notes")
+        network, tokenizer = case.bundle.notes, case.bundle.tokenizer
+        yield note_moves(network, tokenizer, [note.text for note in kept], [note.note_id for note in kept]).summary(
+            f"explanation of notes: {TOKENS} tokens taken away", "fall of the highest logit"
+        )
