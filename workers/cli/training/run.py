@@ -65,6 +65,7 @@ def run(name: str, trainers: Mapping[str, Callable[[Job], Made]], request: Reque
         artefact = request.out / model if request.out else folder
         try:
             with told(console, folder / run_folder.LOG) as say:
+                say.line(f"{model}: reading {request.data}")
                 _train(trainer, Job(request.data, base, request.epochs, request.seed, say.tell), folder, artefact, say)
         except Exception:
             if not say.began:

@@ -1,0 +1,76 @@
+"""Small made sets in the layouts of the public ones, with something in them to learn."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from workers.datasets import kermany, mtsamples, physionet2012, physionet2019
+
+
+def write(data, name, columns):
+    """A parquet file of a set."""
+    file = data / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+
+
+def sepsis(data, stays=60, hours=12):
+    """Hourly rows: some vital signs at random; the pulse of every third stay is high, and has the label."""
+    random = np.random.default_rng(0)
+    rows = stays * hours
+    sick = np.repeat(np.arange(stays) % 3 == 0, hours)
+    columns = {name: np.full(rows, np.nan) for name in physionet2019.COLUMN_OF}
+    columns["Resp"], columns["HR"] = random.uniform(10, 30, rows).round(), random.uniform(50, 110, rows) + 30 * sick
+    columns["SBP"], columns["O2Sat"] = random.uniform(85, 140, rows).round(), random.uniform(88, 100, rows).round()
+    columns["patient_id"] = np.repeat([f"made-{i}" for i in range(stays)], hours)
+    columns["ICULOS"] = np.tile(np.arange(1, hours + 1), stays)
+    columns |= {"Age": np.full(rows, 60.0), "Gender": np.ones(rows), "SepsisLabel": sick.astype(int)}
+    write(data, physionet2019.FILE, columns)
+
+
+def mortality(data, stays=60, times=8):
+    """A pulse every half hour; that of every fourth stay is high, and its patient dies."""
+    random = np.random.default_rng(1)
+    lines = [(i, 0, name, value) for i in range(stays) for name, value in (("Age", 70.0), ("Gender", 1.0))]
+    lines += [
+        (i, 30 * k, "HR", random.uniform(50, 100) + 40 * (i % 4 == 0)) for i in range(stays) for k in range(times)
+    ]
+    record, minute, name, value = (list(column) for column in zip(*lines, strict=True))
+    columns = {
+        "RecordID": pa.array(record, pa.int32()), "minute": pa.array(minute, pa.int16()),
+        "Parameter": pa.array(name).dictionary_encode(), "Value": pa.array(value, pa.float32()),
+    }  # fmt: skip
+    write(data, physionet2012.EVENTS, columns)
+    outcomes = "".join(f"a,{i},{int(i % 4 == 0)}\n" for i in range(stays))
+    (data / physionet2012.OUTCOMES).write_text(f"set,RecordID,In-hospital_death\n{outcomes}")
+
+
+def films(data, count=45):
+    """Noise with a bright stripe, in another place for each kind."""
+    random = np.random.default_rng(2)
+    jpegs = []
+    for number in range(count):
+        film = random.integers(0, 60, (224, 224)).astype(np.uint8)
+        film[:, number % 3 * 70 : number % 3 * 70 + 70] += 150
+        drawn = io.BytesIO()
+        Image.fromarray(film).save(drawn, "JPEG")
+        jpegs.append(drawn.getvalue())
+    kinds = [("normal", "bacteria", "virus")[number % 3] for number in range(count)]
+    write(data, kermany.FILE, {"jpeg": jpegs, "subtype": kinds, "patient_id": [f"child-{i}" for i in range(count)]})
+
+
+def notes(data, count=120):
+    """Two kinds of note with words of their own."""
+    words = {"Surgery": "incision suture knife", "Radiology": "film contrast shadow"}
+    file = data / mtsamples.FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lines:
+        for number in range(count):
+            kind = ("Surgery", "Radiology")[number % 2]
+            text = f"the {words[kind]} of number {number % 7} was seen"
+            row = {"sample_id": str(number), "specialties": [kind], "transcription": text}
+            lines.write(json.dumps(row) + "\n")
