@@ -30,8 +30,8 @@ NAMES: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
 ACTIVE: Final = "ACTIVE"
 """File that names the version in use, in a model's folder that holds several."""
 
-_FACTORS: Final = "collaborative.action_factors"
-"""The one tensor of the ranker whose width is free."""
+_FACTORS: Final = ("collaborative.history_factors", "collaborative.item_factors", "collaborative.everyone")
+"""Tensors of the ranker whose last axis is free: as many factors as were fitted."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -157,8 +157,8 @@ def _ranker(state: dict[str, Tensor]) -> Ranker:
             raise ValueError(f"{name} is not finite")
     ranker = Ranker.from_state_dict(catalogue, state)  # says so if the catalogue is another
     for name, tensor in state.items():
-        free = name == _FACTORS and tensor.ndim == wanted[name].ndim  # as many factors as were fitted
-        if tensor.shape[: 1 if free else None] != wanted[name].shape[: 1 if free else None]:
+        free = name in _FACTORS and tensor.ndim == wanted[name].ndim
+        if tensor.shape[: -1 if free else None] != wanted[name].shape[: -1 if free else None]:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
     return ranker
 

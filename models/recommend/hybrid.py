@@ -1,4 +1,4 @@
-"""The hybrid of content and collaborative filtering: a weighted sum whose two parts stay visible."""
+"""The hybrid of content and collaborative filtering: what is usual, and two parts that stay visible."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Hybrid:
-    """score = content_weight * content + collaborative_weight * collaborative.
+    """score = usual + content_weight * content + collaborative_weight * collaborative.
+
+    Both parts say how far a patient is from the usual one, so each is 0 where it knows nothing: a patient without
+    history is scored by features, one without features by history, and one without both by what is usual.
 
     Attributes:
-        content: Scores in [-1, 1] by features; serves a patient without history.
-        collaborative: Scores by history, cut to [-1, 1]; serves a patient without features.
+        content: By features.
+        collaborative: By history.
         content_weight: Finite.
         collaborative_weight: Finite.
     """
@@ -30,21 +33,29 @@ class Hybrid:
     collaborative_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        by_content, by_history = len(self.content.profiles), len(self.collaborative.action_factors)
+        by_content, by_history = len(self.content.usual), len(self.collaborative.item_factors)
         if by_content != by_history:
-            raise ValueError(f"content knows {by_content} actions, collaborative {by_history}: fit both on the same")
+            raise ValueError(f"content knows {by_content} items, collaborative {by_history}: fit both on the same")
+
+    @property
+    def learned(self) -> npt.NDArray[np.bool_]:
+        """(A,) items of which the data showed any."""
+        learned: npt.NDArray[np.bool_] = (self.content.weights != 0).any(axis=1)
+        return learned
 
     def parts(self, history: npt.NDArray[np.floating], features: npt.NDArray[np.floating]) -> tuple[Matrix, Matrix]:
-        """(B, A) content part and (B, A) collaborative part of the score.
+        """(B, A) content part and (B, A) collaborative part of the score, each within plus or minus its weight.
 
         Args:
-            history: (B, A) strength of recent indications, >= 0.
+            history: (B, H) strength of what was there before, >= 0.
             features: (B, F), NaN where unknown.
         """
-        by_history = np.clip(self.collaborative.scores(history), -1.0, 1.0)
-        return self.content_weight * self.content.scores(features), self.collaborative_weight * by_history
+        by_content = np.clip(self.content.parts(features), -1.0, 1.0)
+        by_history = np.clip(self.collaborative.scores(history) - self.collaborative.usual, -1.0, 1.0)
+        by_history[~history.any(axis=1)] = 0.0  # else the rounding of two equal sums
+        return self.content_weight * by_content, self.collaborative_weight * by_history
 
     def scores(self, history: npt.NDArray[np.floating], features: npt.NDArray[np.floating]) -> Matrix:
-        """(B, A) sum of the parts."""
+        """(B, A) what is usual and both parts."""
         by_content, by_history = self.parts(history, features)
-        return by_content + by_history
+        return self.content.usual + by_content + by_history

@@ -21,9 +21,7 @@ import torch
 
 from models.clinical.actions import Catalogue, Evaluation
 from models.clinical.truth import TRUE, Bools, Floats
-from models.recommend.collaborative import CollaborativeFiltering
-from models.recommend.content import ContentFilter
-from models.recommend.hybrid import Hybrid
+from models.recommend.recommenders import Recommenders
 
 PARTS: Final = ("rule", "content", "collaborative", "risk")
 """Last axis of `Ranking.parts`."""
@@ -48,28 +46,29 @@ _SCORE_CEILING: Final = 1 << (_TIER_BIT - _SCORE_BIT - 1)
 
 @dataclass(frozen=True, slots=True)
 class RankerWeights:
-    """Weights of the parts; each part lies within plus or minus its weight.
+    """Weights that are policy; those of the content and the collaborative part are learned, and lie in the hybrid.
+
+    Each part lies within plus or minus its weight.
 
     Attributes:
         rule: Of the rule floor; more of it the more urgent.
-        content: Of the content score.
-        collaborative: Of the collaborative score.
         risk: Of the model risk above or below `add_at_risk`.
         add_at_risk: Probability from which the risk counts as high where no band is given. The default is the
             operating point of the Advance Alert Monitor (8 %, Escobar 2020); policy, not evidence, for this model.
     """
 
     rule: float = 1.0
-    content: float = 0.5
-    collaborative: float = 0.5
     risk: float = 0.5
     add_at_risk: float = 0.08
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not 0.0 <= value <= _LARGEST_WEIGHT:
-                raise ValueError(f"ranker weight {field.name} is {value}, must lie in 0..{_LARGEST_WEIGHT:g}")
+            _within(field.name, getattr(self, field.name))
+
+
+def _within(name: str, value: float) -> None:
+    if not 0.0 <= value <= _LARGEST_WEIGHT:
+        raise ValueError(f"ranker weight {name} is {value}, must lie in 0..{_LARGEST_WEIGHT:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +91,17 @@ class Ranking:
 class Ranker:
     """Ranks the catalogue's actions. Immutable and free of patient data; `state_dict` holds all that is learned."""
 
-    def __init__(self, catalogue: Catalogue, hybrid: Hybrid, weights: RankerWeights) -> None:
+    def __init__(self, catalogue: Catalogue, recommenders: Recommenders, weights: RankerWeights) -> None:
         actions = catalogue.actions
-        known = len(hybrid.content.profiles)
-        if known != len(actions):
+        hybrid = recommenders.hybrid
+        sizes = {len(hybrid.content.usual), len(hybrid.collaborative.history_factors)}
+        if sizes != {len(actions)}:
+            known = ", ".join(map(str, sorted(sizes)))
             raise ValueError(f"the recommenders know {known} actions, the catalogue {len(actions)}: fit them again")
+        _within("content", hybrid.content_weight)
+        _within("collaborative", hybrid.collaborative_weight)
         self.catalogue: Final = catalogue
-        self.hybrid: Final = hybrid
+        self.recommenders: Final = recommenders
         self.weights: Final = weights
         self._urgency: Final = np.array([action.urgency_rank for action in actions], dtype=np.int64)
         self._no_change: Final = catalogue.index[NO_CHANGE]
@@ -109,33 +112,14 @@ class Ranker:
         self._added_key: Final = self._floor_key + (1 << _TIER_BIT)
         tiers = self._urgency.max() + 1
         self._rule: Final = weights.rule * (tiers - self._urgency) / tiers
-        self._learned: Final = (hybrid.content.profiles != 0).any(axis=1)
+        self._learned: Final = hybrid.learned
         self._affinity: Final = np.array([action.category in _RAISED_BY_RISK for action in actions])
 
     @classmethod
     def unfitted(cls, catalogue: Catalogue, features: int, weights: RankerWeights | None = None) -> Self:
         """A ranker that has learned nothing: rules and model risk only."""
         actions = len(catalogue.actions)
-        content = ContentFilter(np.zeros(features), np.ones(features), np.zeros((actions, features)))
-        return cls._of(catalogue, content, CollaborativeFiltering(np.zeros((actions, 1))), weights or RankerWeights())
-
-    @classmethod
-    def fit(
-        cls,
-        catalogue: Catalogue,
-        history: npt.NDArray[np.floating],
-        features: npt.NDArray[np.floating],
-        weights: RankerWeights | None = None,
-    ) -> Self:
-        """Learns from (N, A) indications and the (N, F) features that went with them."""
-        content = ContentFilter.fit(features, history)
-        return cls._of(catalogue, content, CollaborativeFiltering.fit(history), weights or RankerWeights())
-
-    @classmethod
-    def _of(
-        cls, catalogue: Catalogue, content: ContentFilter, by_history: CollaborativeFiltering, weights: RankerWeights
-    ) -> Self:
-        return cls(catalogue, Hybrid(content, by_history, weights.content, weights.collaborative), weights)
+        return cls(catalogue, Recommenders.unfitted(actions, features, actions), weights or RankerWeights())
 
     def rank(
         self,
@@ -193,7 +177,7 @@ class Ranker:
 
     def _parts(self, floor: Bools, risk: Floats, history: Floats, features: Floats) -> list[npt.NDArray[np.int64]]:
         """(B, A) units of each of `PARTS`."""
-        by_content, by_history = (self._centred(part) for part in self.hybrid.parts(history, features))
+        by_content, by_history = (self._centred(part) for part in self.recommenders.hybrid.parts(history, features))
         excess = np.where(np.isnan(risk), 0.0, risk - self.weights.add_at_risk)
         by_risk = self.weights.risk * excess[:, None] * self._affinity
         by_rule = np.where(floor, self._rule, 0.0)
@@ -210,17 +194,10 @@ class Ranker:
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Everything learned and every weight, as float64 and int64 tensors by name."""
-        content, by_history = self.hybrid.content, self.hybrid.collaborative
-        arrays = {
-            "content.mean": content.mean,
-            "content.scale": content.scale,
-            "content.profiles": content.profiles,
-            "collaborative.action_factors": by_history.action_factors,
-            "collaborative.hyperparameters": np.array([by_history.alpha, by_history.regularisation]),
-            "weights": np.array(astuple(self.weights)),
-            "catalogue": np.array([_fingerprint(self.catalogue)]),
+        return self.recommenders.state_dict() | {
+            "weights": torch.tensor(astuple(self.weights), dtype=torch.float64),
+            "catalogue": torch.tensor([_fingerprint(self.catalogue)]),
         }
-        return {name: torch.tensor(array) for name, array in arrays.items()}
 
     @classmethod
     def from_state_dict(cls, catalogue: Catalogue, state: Mapping[str, torch.Tensor]) -> Self:
@@ -229,14 +206,9 @@ class Ranker:
         Raises:
             ValueError: It was fitted for another catalogue, whose rows mean other actions.
         """
-        arrays = {name: tensor.numpy() for name, tensor in state.items()}
-        if int(arrays["catalogue"][0]) != _fingerprint(catalogue):
+        if int(state["catalogue"][0]) != _fingerprint(catalogue):
             raise ValueError("the ranker was fitted for another catalogue of actions: fit it again for this one")
-        content = ContentFilter(arrays["content.mean"], arrays["content.scale"], arrays["content.profiles"])
-        alpha, regularisation = arrays["collaborative.hyperparameters"].tolist()
-        factors = arrays["collaborative.action_factors"]
-        by_history = CollaborativeFiltering(factors, alpha=alpha, regularisation=regularisation)
-        return cls._of(catalogue, content, by_history, RankerWeights(*arrays["weights"].tolist()))
+        return cls(catalogue, Recommenders.from_state_dict(state), RankerWeights(*state["weights"].tolist()))
 
 
 def _fingerprint(catalogue: Catalogue) -> int:

@@ -31,17 +31,19 @@ class Model(StrEnum):
     imaging = "imaging"
     notes = "notes"
     fusion = "fusion"
+    ranker = "ranker"
 
 
 def _judges() -> dict[Model, tuple[Judge, tuple[str, ...]]]:
     """How each model is judged, and the files that are read for it; it can do with some of them."""
-    from workers.cli.evaluating import fusion, imaging, notes, vitals
+    from workers.cli.evaluating import fusion, imaging, notes, ranker, vitals
 
     return {
         Model.vitals: (vitals.vitals, vitals.FILES),
         Model.imaging: (imaging.imaging, imaging.FILES),
         Model.notes: (notes.notes, notes.FILES),
         Model.fusion: (fusion.fusion, fusion.FILES),
+        Model.ranker: (ranker.ranker, ranker.FILES),
     }
 
 
@@ -90,12 +92,13 @@ def evaluate(
     files = digests(folder, names)
     if not files:
         raise UserError(f"{folder} holds no labelled records for {model.value}: it needs one of {', '.join(names)}")
-    bundle = load_bundle(models or shared.load_settings().models_dir)
+    place = models or shared.load_settings().models_dir
+    bundle = load_bundle(place)
     found = Judged(bundle.manifests[model.value], part.value, files)
     for line in found.about():
         shared.err.print(line, markup=False, soft_wrap=True)
     with _progress() as say:
-        case = Case(bundle, folder, part, say)
+        case = Case(bundle, folder, part, say, place)
         judge(ask(case), case, found)
     if not (found.labels or found.summaries):
         raise UserError(f"{folder} holds no records of the part {part.value} for {model.value}")

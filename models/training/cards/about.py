@@ -61,6 +61,11 @@ MTSAMPLES: Final = (
     "licence. Only weights and a subword vocabulary ship, no text"
 )
 
+DIABETES_130: Final = (
+    "Diabetes 130-US hospitals, 1999 to 2008 (subset of patients), CC BY 4.0. Strack et al., BioMed Res Int "
+    "2014:781670, doi:10.24432/C5230J; for the recommenders of drugs"
+)
+
 _NOT_DONE: Final = "None: no assessment outside the sets it was trained on has been made."
 COMMON_ANSWERS: Final[Mapping[int, str]] = {
     1: f"The wardstream project (open source). Contact: {NOT_KNOWN}.",

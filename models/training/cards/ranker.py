@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from models.training.cards.about import PHYSIONET_2019, About
+from models.training.cards.about import DIABETES_130, PHYSIONET_2019, About
 
-_FOR_FIRST_EVENTS: Final = (
-    "Weighing the content part by these figures: compare `collaborative` and `hybrid`. It is kept because a patient's "
-    "first event has no history, and there the collaborative part is always 0."
-)
 _SILENT_RULES: Final = (
     "Actions whose rules need flags, oxygen, consciousness, films or a model's risk: the data have none of these, so "
     "such actions were never (`never_indicated_in_training`) or rarely indicated, nothing or little was learned of "
@@ -18,25 +14,41 @@ _SILENT_RULES: Final = (
 )
 _ANOTHER_QUESTION: Final = (
     "Judging the order shown live: the figures are about foreseeing indications that are not there yet, while the "
-    "live score orders those that are."
+    "live score orders those that are, and leaves out how common an action is: it shows by how much this patient "
+    "departs from the usual."
+)
+_DRUGS: Final = (
+    "Recommending drugs. `drugs.safetensors` serves to measure the same recommenders on choices that clinicians made; "
+    "no worker uses it. It imitates prescribing of 1999 to 2008 in patients with diabetes, some of it obsolete or "
+    "withdrawn since, and knows nothing of kidneys, allergies or what did patients good."
+)
+_NEAR_CEILING: Final = (
+    "Showing that recommenders beat popularity by much where popularity is near its ceiling: of 23 drugs insulin is "
+    "first for nearly everybody, so popularity alone puts most of what was changed among its first five, and no "
+    "method can be 1.2 times as good there. `hybrid over popularity` is the ratio."
 )
 
 ABOUT: Final = About(
-    what="Learned scores beside the rules: collaborative filtering over the actions indicated at a patient's last "
-    "event, content filtering over the present readings, and their weighted sum. Rules alone decide which actions are "
+    what="Learned scores beside the rules: collaborative filtering (matrix factorisation) over the actions indicated "
+    "at a patient's last event, content filtering (ridge regression) over the present readings, and their weighted "
+    "sum. Rules alone decide which actions are "
     "listed and how urgent they are; these scores order actions within one urgency. Not validated: nobody has shown "
     "that this order helps.",
-    data=(PHYSIONET_2019,),
+    data=(PHYSIONET_2019, DIABETES_130),
     made="INTERACTIONS ARE RULE INDICATIONS, NOT CHOICES. The hourly rows of intensive-care stays were replayed "
     "through the catalogue's own rules (values carried forward and aged out, NEWS2, qSOFA, shock index). What was "
     "learned is which indications go and follow together, not what clinicians did, nor what did patients good. A later "
     "version is to learn from feedback.",
     split="By patient (SHA-256 of the identifier): 68 % training, 12 % validation (choice of the hyperparameters), "
     "20 % held out.",
-    figures="At sampled hours: of the actions newly indicated within the horizon, and indicated neither at the hour "
-    "nor at the event before, how many are among the five best scored, and how early. Mean over hours after which "
-    "anything new was indicated (95 % interval, bootstrap over patients). `popularity` gives every patient the same "
-    "order: how often each action came next in training where it was not indicated.",
+    figures="recall@k: of what came next, the share among the k best scored; ndcg@k: how early. Mean over the rows "
+    "after which anything came, value (95 % interval, bootstrap over patients). Care actions, in the first table: at "
+    "sampled hours, what was newly indicated within the horizon, and neither at the hour nor at the event before. "
+    "Drugs: which of 23 drugs were raised, lowered or newly given at a patient's next encounter; new drugs alone; "
+    "drugs other than insulin; and cold starts, at the first encounter, where only raised and lowered doses can be "
+    "told. `popularity` is how often each came next in training, the same for everybody with (or without) a history; "
+    "`popularity by possession` knows besides whether the patient had the item; `item-kNN` adds up cosines to what "
+    "the patient had. `over` is the ratio of means.",
     calibration="None: its scores are no probabilities. The weights of the content and the collaborative part were "
     "chosen on validation; the weights of rule and risk, and `add_at_risk`, are policy and were not fitted.",
     limits=(
@@ -44,7 +56,8 @@ ABOUT: Final = About(
         _ANOTHER_QUESTION,
         "Wards, children and other places: only adults in intensive care of one hospital system in the United States.",
         _SILENT_RULES,
-        _FOR_FIRST_EVENTS,
+        _DRUGS,
+        _NEAR_CEILING,
     ),
     answers={
         3: "An order of the care actions that the rules indicate, within each urgency, and how much each part "

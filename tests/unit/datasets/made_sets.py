@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from workers.datasets import kermany, mtsamples, physionet2012, physionet2019
+from models.training.drugs import DRUGS
+from workers.datasets import diabetes130, kermany, mtsamples, physionet2012, physionet2019
 
 
 def write(data, name, columns):
@@ -74,3 +75,20 @@ def notes(data, count=120):
             text = f"the {words[kind]} of number {number % 7} was seen"
             row = {"sample_id": str(number), "specialties": [kind], "transcription": text}
             lines.write(json.dumps(row) + "\n")
+
+
+def drugs(data, patients=80):
+    """Two encounters a patient: insulin is raised at the first, metformin or glipizide newly given at the second."""
+    rows = 2 * patients
+    first = np.arange(rows) % 2 == 0
+    columns = {drug: np.full(rows, "No") for drug in DRUGS}
+    columns["insulin"] = np.where(first, "Up", "Steady")
+    new = np.random.default_rng(3).choice(["metformin", "glipizide"], rows)
+    for drug in ("metformin", "glipizide"):
+        columns[drug] = np.where(~first & (new == drug), "Steady", "No")
+    columns |= {name: np.full(rows, "None") for name in ("A1Cresult", "max_glu_serum", "medical_specialty")}
+    columns |= {"gender": np.full(rows, "Female"), "age": np.full(rows, "[50-60)")}
+    counts = ("admission_type_id", "admission_source_id", "number_inpatient", "number_emergency", "number_outpatient")
+    columns |= {name: np.ones(rows, int) for name in counts}
+    columns |= {"patient_nbr": np.arange(rows) // 2, "encounter_id": np.arange(rows)}
+    write(data, diabetes130.FILE, columns)

@@ -103,7 +103,9 @@ class TestRunFolder:
         made_sets.sepsis(tmp_path / "data")
         run = trained(tmp_path, "--out", str(tmp_path / "out"))
         assert load(tmp_path / "out" / "ranker")[1].name == "ranker"
-        assert {file.name for file in run.iterdir()} == {"config.json", "metrics.json", "log.txt"}
+        assert {file.name for file in run.iterdir()} == {
+            "config.json", "metrics.json", "log.txt", "history.json", "curves.png",
+        }  # fmt: skip
 
     def test_a_run_that_could_not_begin_leaves_nothing(self, tmp_path):
         made_sets.sepsis(tmp_path / "data", 1)

@@ -32,12 +32,14 @@ class Case:
         data: Folder of data sets; any of them may be missing.
         part: Which records of them.
         say: Told what is under way; may be called as often as wanted.
+        models: Folder of artefacts that the bundle came from; None for the shipped ones.
     """
 
     bundle: Bundle
     data: Path
     part: Part
     say: Callable[[str], None] = silent
+    models: Path | None = None
 
     def keep(self, identifier: str) -> bool:
         """Whether the records of this patient (as named to `models.training.split`) are judged."""

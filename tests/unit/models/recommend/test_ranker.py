@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from models.recommend.collaborative import CollaborativeFiltering
 from models.recommend.content import ContentFilter
 from models.recommend.hybrid import Hybrid
 from models.recommend.ranker import ADDED_BY_RISK, NO_CHANGE, Ranker, RankerWeights
+from models.recommend.recommenders import Recommenders
 
 CATALOGUE = Catalogue.load()
 ACTIONS = len(CATALOGUE.actions)
@@ -22,10 +25,18 @@ NO_CHANGE_COLUMN = CATALOGUE.index[NO_CHANGE]
 ADDED = [CATALOGUE.index[name] for name in ADDED_BY_RISK]
 
 
+def fitted(history: np.ndarray, target: np.ndarray, features: np.ndarray, *weights: float) -> Recommenders:
+    content = ContentFilter.fit(features, target)
+    hybrid = Hybrid(content, CollaborativeFiltering.fit(history, target), *weights)
+    return Recommenders.of(hybrid, history, target, np.ones_like(target))
+
+
 def learned(seed: int = 0, weights: RankerWeights | None = None) -> Ranker:
     rng = np.random.default_rng(seed)
     history = (rng.random((300, ACTIONS)) < 0.2).astype(np.float64)
-    return Ranker.fit(CATALOGUE, history, rng.normal(size=(300, FEATURES)), weights)
+    target = rng.random((300, ACTIONS)) < 0.2
+    recommenders = fitted(history, target, rng.normal(size=(300, FEATURES)), *rng.random(2).tolist())
+    return Ranker(CATALOGUE, recommenders, weights or RankerWeights())
 
 
 RANKER = learned()
@@ -53,7 +64,7 @@ def batches(draw):
     risk = np.where(rng.random(size) < 0.3, np.nan, rng.random(size)).astype(np.float32)
     history = (rng.random((size, ACTIONS)) * (rng.random((size, ACTIONS)) < 0.2)).astype(np.float32)
     features = np.where(rng.random((size, FEATURES)) < 0.3, np.nan, rng.normal(size=(size, FEATURES)))
-    weights = RankerWeights(*rng.random(5).tolist())
+    weights = RankerWeights(*rng.random(3).tolist())
     return Evaluation(truths(), truths()), risk, history, features.astype(np.float32), learned(size, weights)
 
 
@@ -184,10 +195,13 @@ class TestOrder:
         assert names(UNFITTED, evaluation("bloods-core", NO_CHANGE, blocked=("bloods-core",))) == []
 
     def test_history_moves_an_action_within_its_urgency(self):
-        factors = np.zeros((ACTIONS, 1))
-        factors[[0, CATALOGUE.index["ecg-12"]]] = 1.0
-        content = ContentFilter(np.zeros(FEATURES), np.ones(FEATURES), np.zeros((ACTIONS, FEATURES)))
-        ranker = Ranker(CATALOGUE, Hybrid(content, CollaborativeFiltering(factors)), RankerWeights())
+        before, after = np.zeros((ACTIONS, 1)), np.zeros((ACTIONS, 1))
+        before[0] = after[CATALOGUE.index["ecg-12"]] = 1.0
+        content = ContentFilter.unfitted(FEATURES, ACTIONS)
+        hybrid = Hybrid(content, CollaborativeFiltering(before, after, np.zeros(1)))
+        nothing = np.zeros((1, ACTIONS))
+        recommenders = Recommenders.of(hybrid, nothing, nothing > 0, nothing > 0)
+        ranker = Ranker(CATALOGUE, recommenders, RankerWeights())
         history = np.zeros((1, ACTIONS), np.float32)
         history[0, 0] = 1.0
         ranking = ranker.rank(
@@ -198,10 +212,11 @@ class TestOrder:
 
     def test_an_action_that_no_data_knew_is_average_and_not_last(self):
         rng = np.random.default_rng(3)
-        history = (rng.random((300, ACTIONS)) < 0.3).astype(np.float64)
+        history, target = (rng.random((300, ACTIONS)) < 0.3).astype(np.float64), rng.random((300, ACTIONS)) < 0.3
         never = CATALOGUE.index["antibiotics-1h"]
-        history[:, never] = 0
-        ranker = Ranker.fit(CATALOGUE, history, rng.normal(size=(300, FEATURES)))
+        history[:, never], target[:, never] = 0, False
+        recommenders = fitted(history, target, rng.normal(size=(300, FEATURES)))
+        ranker = Ranker(CATALOGUE, recommenders, RankerWeights())
         past = (rng.random((200, ACTIONS)) < 0.3).astype(np.float32)
         everything = Evaluation(np.full((200, ACTIONS), TRUE, np.int8), np.zeros((200, ACTIONS), np.int8))
         ranking = ranker.rank(everything, np.full(200, np.nan, np.float32), past, np.zeros((200, FEATURES), np.float32))
@@ -247,11 +262,14 @@ class TestState:
             Ranker.from_state_dict(CATALOGUE, state)
 
     def test_recommenders_of_another_size_are_refused(self):
-        content = ContentFilter(np.zeros(1), np.ones(1), np.zeros((2, 1)))
-        with pytest.raises(ValueError, match="the recommenders know 2 actions, the catalogue 46"):
-            Ranker(CATALOGUE, Hybrid(content, CollaborativeFiltering(np.zeros((2, 1)))), RankerWeights())
+        with pytest.raises(ValueError, match="the recommenders know 2, 46 actions, the catalogue 46"):
+            Ranker(CATALOGUE, Recommenders.unfitted(ACTIONS, FEATURES, 2), RankerWeights())
 
     @pytest.mark.parametrize("value", [-0.1, 17.0, float("nan"), float("inf")])
     def test_weights_outside_their_range_are_refused(self, value):
+        with pytest.raises(ValueError, match="ranker weight rule"):
+            RankerWeights(rule=value)
+        recommenders = RANKER.recommenders
+        hybrid = Hybrid(recommenders.hybrid.content, recommenders.hybrid.collaborative, value)
         with pytest.raises(ValueError, match="ranker weight content"):
-            RankerWeights(content=value)
+            Ranker(CATALOGUE, replace(recommenders, hybrid=hybrid), RankerWeights())

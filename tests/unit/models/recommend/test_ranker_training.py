@@ -1,4 +1,4 @@
-"""What the ranker is fitted on and measured by: replayed rules, next actions, gains of the first few."""
+"""What the ranker is fitted on: replayed rules, next actions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import pytest
 
 from models.clinical.actions import Catalogue
 from models.columns import COLUMNS, INDEX
+from models.training.cases import Grid
 from models.training.ranker import RankerPlan, train_ranker
-from models.training.ranking_figures import figures, gains
 from models.training.replay import examples, newly_within
 from models.training.split import part_of
 from workers.datasets.stay import Stay
 
 CATALOGUE = Catalogue.load()
-PLAN = RankerPlan(factors=(2,), alphas=(1.0,), regularisations=(1.0,), content_weights=(0.1,), iterations=3)
+GRID = Grid((2,), (1.0,), (1.0,), (10.0,), content_weights=(0.1,), collaborative_weights=(0.9,))
+PLAN = RankerPlan(care=GRID, iterations=3)
 
 
 def stay(patient: str, readings: dict[str, list[float]], hours: list[float] | None = None, age: float = 60.0) -> Stay:
@@ -95,30 +96,6 @@ class TestReplay:
         assert newly_within(hour, indicated, 7.0)[1].tolist() == [False, True, True]  # 0 was indicated just before
 
 
-class TestFigures:
-    def test_gains_by_hand(self):
-        score = np.array([[9.0, 5, 4, 3, 2, 1]])
-        candidate = np.array([[False, True, True, True, True, True]])
-        wanted = np.array([[False, False, True, False, False, True]])
-        got = gains(score, candidate, wanted, first=3)  # order 1, 2, 3: one of two wanted, in the second place
-        assert got["recall@3"].tolist() == [0.5]
-        assert got["ndcg@3"][0] == pytest.approx((1 / np.log2(3)) / (1 + 1 / np.log2(3)))
-
-    def test_the_best_order_gains_everything(self):
-        random = np.random.default_rng(0)
-        wanted = random.random((50, 9)) < 0.3
-        wanted[:, 0] = True
-        got = gains(wanted.astype(float), np.ones_like(wanted), wanted)
-        assert got["ndcg@5"] == pytest.approx(np.ones(50))
-
-    def test_intervals_are_over_patients_not_rows(self):
-        random = np.random.default_rng(0)
-        each = random.random(40)
-        once = figures({"m": {"x": each}}, [str(i) for i in range(40)])["m"]["x"]
-        often = figures({"m": {"x": np.repeat(each, 50)}}, [str(i) for i in range(40) for _ in range(50)])["m"]["x"]
-        assert often == pytest.approx(once, abs=1e-9)
-
-
 class TestTraining:
     def test_the_same_seed_gives_the_same_state_and_figures(self):
         stays = random_stays(60)
@@ -130,18 +107,23 @@ class TestTraining:
         stays = random_stays(60)
         other = random_stays(60, seed=9)
         mixed = [b if part_of(a.patient_id) == "test" else a for a, b in zip(stays, other, strict=True)]
-        plan = RankerPlan(
-            factors=PLAN.factors, alphas=PLAN.alphas, regularisations=PLAN.regularisations, content_weights=(0.1, 0.5),
-            iterations=3, hours_a_stay=100,
-        )  # fmt: skip
+        several = Grid(
+            (2,), (1.0,), (1.0,), (10.0, 100.0), content_weights=(0.1, 0.5), collaborative_weights=(0.5, 0.9)
+        )
+        plan = RankerPlan(care=several, iterations=3, hours_a_stay=100)
         first, second = train_ranker(stays, plan), train_ranker(mixed, plan)
         assert first.manifest.metrics != second.manifest.metrics
         assert all((first.state[name] == second.state[name]).all() for name in first.state)
 
     def test_the_chosen_weights_are_those_of_the_ranker(self):
         trained = train_ranker(random_stays(60), PLAN)
-        assert trained.manifest.config["weights"]["content"] == 0.1
-        assert trained.state["weights"].tolist()[1:3] == [0.1, 0.9]
+        assert trained.manifest.config["content_weight"] == 0.1
+        assert trained.state["hybrid.weights"].tolist() == [0.1, 0.9]
+
+    def test_the_loss_of_each_round_is_handed_back(self):
+        history = train_ranker(random_stays(60), PLAN).history
+        assert [one["epoch"] for one in history] == [1, 2, 3]
+        assert history[0]["loss"] > history[-1]["loss"] > 0
 
     def test_actions_of_which_nothing_was_learned_are_named_and_have_no_learned_score(self):
         trained = train_ranker(random_stays(60), PLAN)
@@ -149,8 +131,8 @@ class TestTraining:
         assert "ct-head" in unseen  # its rule reads a flag
         assert "o2-titrate-94-98" not in unseen
         rows = [CATALOGUE.index[name] for name in unseen]
-        assert (trained.state["content.profiles"][rows] == 0).all()
-        assert trained.state["collaborative.action_factors"][rows].abs().max() < 1e-6
+        assert (trained.state["content.weights"][rows] == 0).all()
+        assert trained.state["collaborative.item_factors"][rows].abs().max() < 1e-6
 
     def test_a_part_in_which_nothing_happens_is_named(self):
         calm = [stay(f"made-{i}", {"pulse": [80.0] * 8}) for i in range(60)]

@@ -26,7 +26,7 @@ def test_shipped_artefacts_load_and_infer():
     assert bundle.vitals.heads(h).isfinite().all()
     history, features = np.zeros((2, len(bundle.ranker.catalogue.actions))), np.full((2, len(COLUMNS)), np.nan)
     history[0, :9], features[0, :9] = 1.0, 100.0
-    for part in bundle.ranker.hybrid.parts(history, features):
+    for part in bundle.ranker.recommenders.hybrid.parts(history, features):
         assert (part[0] != 0).any()
         assert (part[1] == 0).all()  # of whom nothing is known
     assert not any(p.requires_grad for p in bundle.vitals.parameters())
@@ -38,7 +38,7 @@ def test_shipped_artefacts_are_small():
 
 
 def test_the_shipped_ranker_is_small():
-    assert sum(file.stat().st_size for file in (ARTEFACTS / "ranker").iterdir()) < 200 * 2**10
+    assert sum(file.stat().st_size for file in (ARTEFACTS / "ranker").iterdir()) < 400 * 2**10
 
 
 def test_same_seed_writes_the_same_weights(folder, tmp_path_factory):
@@ -108,9 +108,9 @@ def widened(name, dim):
         (lambda state: state | {"catalogue": state["catalogue"] + 1}, "another catalogue"),
         (lambda state: {name: one for name, one in state.items() if name != "weights"}, "its tensors are"),
         (lambda state: state | {"content.mean": state["content.mean"] * torch.nan}, "content.mean is not finite"),
-        (widened("content.mean", 0), "content.mean has shape"),
-        (widened("content.profiles", 1), "content.profiles has shape"),
-        (lambda state: state | {"collaborative.action_factors": torch.zeros(46, 2, 2)}, "action_factors has shape"),
+        (widened("content.mean", 0), "the weights have shape"),
+        (widened("content.weights", 1), "shape"),
+        (lambda state: state | {"collaborative.item_factors": torch.zeros(46, 2, 2)}, "different widths"),
         (lambda state: state | {"content.scale": state["content.scale"] * 0}, "scale above 0"),
         (lambda state: state | {"weights": torch.zeros(9)}, "does not fit"),
     ],
@@ -126,6 +126,8 @@ def test_a_ranker_of_another_release_is_refused_in_one_line(folder, change, reas
 
 def test_a_ranker_of_any_number_of_factors_is_accepted(folder):
     state, manifest = load(folder / "ranker")
-    actions = len(state["collaborative.action_factors"])
-    save(folder / "ranker", state | {"collaborative.action_factors": torch.ones(actions, 3)}, manifest)
-    assert load_bundle(folder).ranker.hybrid.collaborative.action_factors.shape == (actions, 3)
+    names = [f"collaborative.{name}" for name in ("history_factors", "item_factors", "everyone")]
+    wider = {name: torch.ones(*state[name].shape[:-1], 3, dtype=torch.float64) for name in names}
+    save(folder / "ranker", state | wider, manifest)
+    built = load_bundle(folder).ranker.recommenders.hybrid.collaborative
+    assert built.item_factors.shape == built.history_factors.shape == (len(state[names[0]]), 3)
