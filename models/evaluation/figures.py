@@ -60,17 +60,23 @@ class Summary:
     figures: Mapping[str, object]
 
 
-def figures(question: Question, *, seed: int = 0) -> dict[str, object]:
+def figures(question: Question, *, thresholds: Mapping[str, float] | None = None, seed: int = 0) -> dict[str, object]:
     """All figures of a question as plain data.
+
+    Args:
+        question: With at least one row.
+        thresholds: Probabilities at which people act, by name; fixed before these rows were seen.
+        seed: Of the bootstrap.
 
     Returns:
         The model's metrics as [value, lower, upper]; `baselines`, `subgroups` and `reliability`; `event_1` (the best
-        minimum of sensitivity and positive predictive value over all thresholds, as in the 2012 challenge); `extra`
-        as it came.
+        minimum of sensitivity and positive predictive value over all thresholds, as in the 2012 challenge); `bands`,
+        what acting from each threshold on would mean; `extra` as it came.
     """
     truth, draws = question.label, Draws(question.patient.tolist(), seed)
     made = draws.report(truth, question.probability)
     made["event_1"] = draws.interval(event_1, truth, question.probability)
+    made["bands"] = {name: _band(question, least, draws) for name, least in (thresholds or {}).items()}
     made["baselines"] = {
         name: {
             "auroc": draws.interval(auroc, truth, values),
@@ -82,6 +88,17 @@ def figures(question: Question, *, seed: int = 0) -> dict[str, object]:
     made["reliability"] = reliability(truth, question.probability)
     made["extra"] = dict(question.extra)
     return made
+
+
+def _band(question: Question, least: float, draws: Draws) -> dict[str, object]:
+    flagged, truth = (question.probability >= least).astype(float), question.label
+    return {
+        "from": least,
+        "flagged": draws.ratio(flagged, np.ones_like(truth)),
+        "sensitivity": draws.ratio(flagged * truth, truth),
+        "specificity": draws.ratio((1 - flagged) * (1 - truth), 1 - truth),
+        "positive predictive value": draws.ratio(flagged * truth, flagged),
+    }
 
 
 def _by_group(question: Question, groups: Texts, seed: int) -> dict[str, object]:

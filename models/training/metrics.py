@@ -138,7 +138,14 @@ class Draws:
 
     def mean(self, value: Numbers) -> list[float | None]:
         """[value, lower, upper] of the mean of (N,) numbers."""
-        return _range(self._each(lambda _, numbers, weight: float(np.average(numbers, weights=weight)), value, value))
+        return self.ratio(value, np.ones(len(value)))
+
+    def ratio(self, part: Numbers, whole: Numbers) -> list[float | None]:
+        """[value, lower, upper] of the sum of `part` (N,) over that of `whole` (N,), none of it negative; a share."""
+        parts, wholes = (np.bincount(self._member, np.asarray(one, np.float64)) for one in (part, whole))
+        times = np.vstack([np.ones(self.patients), *self._draws])
+        below = times @ wholes
+        return _range(np.divide(times @ parts, below, out=np.full(len(times), np.nan), where=below > 0))
 
     def _each(self, metric: Metric, label: Numbers, score: Numbers) -> Array:
         """A metric of all rows, then of each sample."""

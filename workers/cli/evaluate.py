@@ -51,7 +51,7 @@ def _judges() -> dict[Model, tuple[Judge, tuple[str, ...]]]:
 def _progress() -> Iterator[Callable[[str], None]]:
     """A line that changes on a terminal; elsewhere a line a step."""
     if not shared.err.is_terminal:
-        yield lambda what: shared.err.print(what, markup=False)
+        yield lambda what: shared.err.print(what, markup=False, soft_wrap=True)
         return
     with shared.err.status("reading") as status:
         yield status.update

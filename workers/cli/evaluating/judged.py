@@ -104,13 +104,21 @@ def digests(data: Path, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def judge(asked: Iterable[Question | Summary], case: Case, into: Judged) -> None:
+def judge(questions: Iterable[Question | Summary], case: Case, into: Judged) -> None:
     """Put every question and keep its figures. One without records is left out."""
-    for one in asked:
+    for one in questions:
         if isinstance(one, Summary):
             into.summaries[one.name] = dict(one.figures)
         elif len(one.label):
             case.say(f"{one.name}: {len(one.label)} rows, intervals")
             sets = into.manifest.conformal.get(one.name)
             coverage = coverage_figures(sets, one.label, one.probability, one.patient)
-            into.labels[one.name] = figures(replace(one, extra={**one.extra, **coverage}))
+            asked = replace(one, extra={**one.extra, **coverage})
+            into.labels[one.name] = figures(asked, thresholds=_thresholds(into.manifest, one.name))
+
+
+def _thresholds(manifest: Manifest, label: str) -> dict[str, float]:
+    """Where the bands of a label begin; whatever is asked of a model with one label is about that."""
+    only = next(iter(manifest.thresholds.values())) if len(manifest.thresholds) == 1 else None
+    found = manifest.thresholds.get(label, only)
+    return {"medium": found.medium, "high": found.high} if found else {}

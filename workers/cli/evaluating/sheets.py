@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 _HEADLINE: Final = {
     "auroc": "AUROC (95 %)", "auprc": "AUPRC (95 %)", "brier": "Brier (95 %)", "ece": "ECE (95 %)",
@@ -28,14 +30,14 @@ class Sheet:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
-    def on_screen(self) -> Table:
+    def on_screen(self) -> Group:
         """For a rich console."""
-        table = Table(title=self.title, title_justify="left")
+        table = Table()
         for number, column in enumerate(self.columns):
             table.add_column(column, justify="right" if number else "left")
         for row in self.rows:
-            table.add_row(*row)
-        return table
+            table.add_row(*map(Text, row))
+        return Group(Text(self.title, style="bold"), table, "")
 
     def markdown(self) -> str:
         """As a pipe table under a heading."""
@@ -64,19 +66,18 @@ def cell(value: Any) -> str:
 
 
 def of_questions(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
-    """Tables of yes-or-no questions: all in one, then what stands beside each.
+    """Tables of yes-or-no questions: those with a row a label, then what stands beside each.
 
     Args:
         found: Name to what `models.evaluation.figures.figures` gave.
     """
-    if found:
-        columns = ("label", "rows", "patients", "positive", *_HEADLINE.values())
-        counts = ("rows", "patients", "positives")
-        yield Sheet(
-            "The model",
-            columns,
-            [[name, *(cell(one[key]) for key in (*counts, *_HEADLINE))] for name, one in found.items()],
-        )
+    if not found:
+        return
+    keys = ("rows", "patients", "positives", *_HEADLINE)
+    columns = ("label", "rows", "patients", "positive", *_HEADLINE.values())
+    yield Sheet("The model", columns, [[name, *(cell(one[key]) for key in keys)] for name, one in found.items()])
+    yield from _bands(found)
+    yield from _extras(found)
     for name, one in found.items():
         if one["baselines"]:
             rows = [["model", cell(one["auroc"]), cell(one["auprc"])]]
@@ -85,7 +86,31 @@ def of_questions(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
         for stratum, groups in one["subgroups"].items():
             if groups:
                 yield from _nested(f"{name} by {stratum}", groups)
-        yield from of_summary(name, one["extra"])
+        for key, value in one["extra"].items():
+            if isinstance(value, Mapping) and value:
+                yield from _nested(f"{name}: {key}", value)
+
+
+def _bands(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
+    """What acting from each band on would mean."""
+    rows = [(name, band, each) for name, one in found.items() for band, each in one["bands"].items()]
+    if rows:
+        columns = ("label", "band", *rows[0][2])
+        yield Sheet(
+            "Flagged from each band on", columns, [[name, band, *map(cell, one.values())] for name, band, one in rows]
+        )
+
+
+def _extras(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
+    """Further plain figures: one table for labels that have the same."""
+    by: dict[tuple[str, ...], dict[str, Any]] = {}
+    for name, one in found.items():
+        plain = {key: value for key, value in one["extra"].items() if not isinstance(value, Mapping)}
+        by.setdefault(tuple(plain), {})[name] = plain
+    for keys, rows in by.items():
+        if keys:
+            cells = [[name, *map(cell, plain.values())] for name, plain in rows.items()]
+            yield Sheet("Further figures (95 %)", ("label", *keys), cells)
 
 
 def of_summary(name: str, figures: Mapping[str, Any]) -> Iterator[Sheet]:

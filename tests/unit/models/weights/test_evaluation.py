@@ -5,7 +5,7 @@ import pytest
 
 from models.evaluation.figures import Question, figures, reliability
 from models.training.bedside import bedside
-from models.training.metrics import auroc, event_1, interval
+from models.training.metrics import Draws, auroc, event_1, interval
 from workers.datasets.stay import Stay
 
 
@@ -46,6 +46,24 @@ def test_a_useless_baseline_stands_beside_the_model():
     assert flat["auroc"][0] > 0.9
     assert flat["baselines"]["flat"]["auroc"][0] == 0.5
     assert flat["positives"] == one.label.sum()
+
+
+def test_bands_say_what_acting_from_a_threshold_on_means():
+    label, probability = np.array([1.0, 0, 1, 0, 0]), np.array([0.9, 0.8, 0.7, 0.1, 0.2])
+    one = Question("x", label, probability, np.arange(5).astype(str))
+    bands = figures(one, thresholds={"medium": 0.7, "high": 0.95})["bands"]
+    medium = bands["medium"]
+    assert [medium[name][0] for name in ("flagged", "sensitivity", "specificity")] == [0.6, 1.0, 0.6667]
+    assert medium["positive predictive value"][0] == 0.6667
+    assert bands["high"]["positive predictive value"] == [None, None, None]
+    assert figures(one)["bands"] == {}
+
+
+def test_the_interval_of_a_share_is_over_patients():
+    draws = Draws(["a", "a", "b", "c"])
+    share, low, high = draws.ratio(np.array([1.0, 1, 0, 0]), np.ones(4))
+    assert share == 0.5
+    assert (low, high) == (0.0, 1.0)
 
 
 def test_subgroups_with_too_few_outcomes_are_not_shown():
