@@ -128,6 +128,12 @@ class TestSummaries:
         assert json.loads((tmp_path / "evaluation.json").read_text())["summaries"] == {"all labels": figures}
         assert "| macro_f1 | 0.9000 (0.8500 to 0.9500) |" in (tmp_path / "evaluation.md").read_text()
 
+    def test_mappings_with_the_same_keys_are_rows_of_one_table(self):
+        figures = {"hybrid": {"recall": 0.5, "ndcg": [0.4, 0.3, 0.5]}, "popularity": {"recall": 0.25, "ndcg": 0.5}}
+        (sheet,) = judged(Summary("drugs", figures)).sheets()
+        assert (sheet.title, sheet.columns) == ("drugs", ("", "recall", "ndcg"))
+        assert sheet.rows == [["hybrid", "0.5000", "0.4000 (0.3000 to 0.5000)"], ["popularity", "0.2500", "0.5000"]]
+
     def test_figures_beside_a_question_are_shown(self):
         one = np.array([0.0, 1, 0, 1])
         found = judged(Question("x", one, one, one.astype(str), extra={"utility": [0.4, 0.3, 0.5]}))

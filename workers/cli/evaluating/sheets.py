@@ -86,9 +86,7 @@ def of_questions(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
         for stratum, groups in one["subgroups"].items():
             if groups:
                 yield from _nested(f"{name} by {stratum}", groups)
-        for key, value in one["extra"].items():
-            if isinstance(value, Mapping) and value:
-                yield from _nested(f"{name}: {key}", value)
+        yield from _mappings(name, {key: value for key, value in one["extra"].items() if isinstance(value, Mapping)})
 
 
 def _bands(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
@@ -114,18 +112,30 @@ def _extras(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
 
 
 def of_summary(name: str, figures: Mapping[str, Any]) -> Iterator[Sheet]:
-    """Tables of free figures: the plain ones in one, each mapping in one of its own.
+    """Tables of free figures.
 
     Args:
         name: Of the whole.
-        figures: By name, each a number, [value, lower, upper], or a mapping of such or of mappings of such.
+        figures: By name, each a number, [value, lower, upper], or a mapping of such or of mappings of such. Mappings
+            with the same keys are rows of one table.
     """
     plain = [[key, cell(value)] for key, value in figures.items() if not isinstance(value, Mapping)]
     if plain:
         yield Sheet(name, ("figure", "value (95 %)"), plain)
+    yield from _mappings(name, {key: value for key, value in figures.items() if isinstance(value, Mapping)})
+
+
+def _mappings(name: str, figures: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
+    alike: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for key, value in figures.items():
-        if isinstance(value, Mapping) and value:
-            yield from _nested(f"{name}: {key}", value)
+        deep = any(isinstance(each, Mapping) for each in value.values())
+        alike.setdefault((key,) if deep else tuple(value), {})[key] = value
+    for group in alike.values():
+        if len(group) > 1:
+            yield from _nested(name, group)
+        else:
+            (key, value), *_ = group.items()
+            yield from _nested(f"{name}: {key}", value) if value else ()
 
 
 def _nested(title: str, rows: Mapping[str, Any]) -> Iterator[Sheet]:
