@@ -70,7 +70,7 @@ def fusion_questions(bundle: Bundle, cohort: Cohort) -> Iterator[Question | Summ
 
 def _question(bundle: Bundle, cohort: Cohort, case: Case) -> Question:
     rows = np.isfinite(cohort.earlier) if case.stale else np.ones(len(cohort.label), np.bool_)
-    logit, shares, single = _scores(bundle, cohort, case)
+    logit, shares, single = scores(bundle, cohort, case)
     truth, who = cohort.label[rows].astype(float), cohort.patient[rows]
     probability = probabilities(logit[rows].astype(np.float32)).astype(float)
     each = {name: float(auroc(truth, score[rows], np.ones_like(truth))) for name, score in single.items()}
@@ -90,7 +90,7 @@ def _question(bundle: Bundle, cohort: Cohort, case: Case) -> Question:
 
 
 @torch.inference_mode()
-def _scores(bundle: Bundle, cohort: Cohort, case: Case) -> tuple[Floats, Floats, dict[str, Floats]]:
+def scores(bundle: Bundle, cohort: Cohort, case: Case) -> tuple[Floats, Floats, dict[str, Floats]]:
     """The calibrated fused logit (N,), shares (N, 3), and the score of each modality that is present."""
     inputs = cohort.inputs(np.array(case.present), case.age_h, stale=case.stale)
     logit, shares = bundle.fusion(*inputs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 F32 = NDArray[np.float32]
+
+MS_PER_HOUR: Final = 3_600_000.0
 
 
 class Course(Protocol):
@@ -68,6 +70,11 @@ class Events:
     static: F32
 
 
+def milliseconds(time_h: F32) -> NDArray[np.int64]:
+    """(T,) hours as the whole milliseconds of event times, from whose differences live gaps come."""
+    return np.rint(time_h.astype(np.float64) * MS_PER_HOUR).astype(np.int64)
+
+
 def carry(time_h: F32, values: F32) -> tuple[F32, F32]:
     """The last value of each column before each row, and the hours since.
 
@@ -85,7 +92,8 @@ def carry(time_h: F32, values: F32) -> tuple[F32, F32]:
     last = np.vstack((np.full((1, values.shape[1]), -1), seen[:-1]))
     never = last < 0
     carried = np.take_along_axis(values, np.maximum(last, 0), 0)
-    gap_h = time_h[:, None] - time_h[np.maximum(last, 0)]
+    ms = milliseconds(time_h)
+    gap_h = (ms[:, None] - ms[np.maximum(last, 0)]) / MS_PER_HOUR
     return np.where(never, np.nan, carried).astype(np.float32), np.where(never, np.nan, gap_h).astype(np.float32)
 
 
@@ -94,7 +102,8 @@ def sequence(stay: Course) -> Events:
     some = ~np.isnan(stay.values).all(1)
     values = stay.values[some]
     carried, gap_h = carry(stay.time_h[some], values)
-    stay_h = stay.time_h[some] - stay.time_h[some][:1]
+    ms = milliseconds(stay.time_h[some])
+    stay_h = ((ms - ms[:1]) / MS_PER_HOUR).astype(np.float32)
     static = np.stack([np.full_like(stay_h, stay.age_years), np.full_like(stay_h, stay.male), stay_h], 1)
     return Events(stay.patient_id, values, carried, gap_h, stay.label[some], static)
 

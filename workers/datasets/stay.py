@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import INDEX
+from topics.parameters import PARAMETERS
 
 PLAUSIBLE: Mapping[str, tuple[float, float]] = {
     "respiration_rate": (1, 100), "spo2": (20, 100), "systolic_bp": (20, 300), "pulse": (10, 300),
@@ -47,8 +48,9 @@ class Stay:
 
 
 def without_implausible(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values (T, P) outside PLAUSIBLE become NaN, in place."""
-    for name, (low, high) in PLAUSIBLE.items():
+    """Values (T, P) outside PLAUSIBLE, or that live events would not be believed, become NaN, in place."""
+    believed = ((parameter.name, (parameter.low, parameter.high)) for parameter in PARAMETERS)
+    for name, (low, high) in (*PLAUSIBLE.items(), *believed):
         column = values[:, INDEX[name]]
         column[(column < low) | (column > high)] = np.nan
     return values
