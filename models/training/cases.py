@@ -5,7 +5,7 @@ Every set comes down to this form: indications of rules, drugs at the next encou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from operator import itemgetter
@@ -19,11 +19,12 @@ from models.recommend.content import ContentFilter
 from models.recommend.hybrid import Hybrid
 from models.recommend.recommenders import Recommenders
 from models.training.outcome import Progress, silent
-from models.training.ranking_figures import CHOSEN_BY, figures, gains
+from models.training.ranking_figures import AT, CHOSEN_BY, figures, gains
 from models.training.split import Part, rows_of
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Array = NDArray[np.float64]
 
 AGAINST: Final = ("hybrid", "popularity")
 """What figures compare."""
@@ -197,6 +198,20 @@ def fit(
     )
 
 
+def gains_by_method(recommenders: Recommenders, cases: Cases, at: Sequence[int] = AT) -> dict[str, dict[str, Array]]:
+    """(N,) recall and NDCG of every method; popularity by possession only where it is not plain popularity.
+
+    Args:
+        recommenders: Fitted on other patients.
+        cases: To each of which something came.
+        at: How many of the best count.
+    """
+    scores = recommenders.scores(cases.history, cases.features)
+    if np.array_equal(scores["popularity by possession"], scores["popularity"]):
+        del scores["popularity by possession"]
+    return {method: gains(score, cases.candidate, cases.target, at) for method, score in scores.items()}
+
+
 def measured(recommenders: Recommenders, cases: Cases, *, seed: int = 0) -> dict[str, object]:
     """Figures of every method on the rows to which anything came.
 
@@ -212,7 +227,6 @@ def measured(recommenders: Recommenders, cases: Cases, *, seed: int = 0) -> dict
     }
     if not len(wanted.patient):
         return counts
-    scores = recommenders.scores(wanted.history, wanted.features)
-    gain = {method: gains(score, wanted.candidate, wanted.target) for method, score in scores.items()}
+    gain = gains_by_method(recommenders, wanted)
     counts["wanted_a_row"] = round(float(wanted.target.sum(axis=1).mean()), 2)
     return figures(gain, wanted.patient.tolist(), against=AGAINST, seed=seed) | counts

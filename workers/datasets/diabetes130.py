@@ -44,7 +44,9 @@ def encounters(data: Path) -> Encounters:
     try:
         return _ordered(column)
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{file} is not the set of 130 hospitals: it holds {error} where it should not") from error
+        raise DatasetError(
+            f"{file} is not the set of 130 hospitals: a cell is not what it should be ({type(error).__name__})"
+        ) from error
 
 
 def _ordered(column: dict[str, list[Any]]) -> Encounters:

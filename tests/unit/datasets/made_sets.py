@@ -1,5 +1,6 @@
 """Small made sets in the layouts of the public ones, with something in them to learn."""
 
+import gzip
 import io
 import json
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from models.training.drugs import DRUGS
-from workers.datasets import diabetes130, kermany, mtsamples, physionet2012, physionet2019
+from workers.datasets import diabetes130, kermany, mimic3, mtsamples, physionet2012, physionet2019
 
 
 def write(data, name, columns):
@@ -92,3 +93,22 @@ def drugs(data, patients=80):
     columns |= {name: np.ones(rows, int) for name in counts}
     columns |= {"patient_nbr": np.arange(rows) // 2, "encounter_id": np.arange(rows)}
     write(data, diabetes130.FILE, columns)
+
+
+def prescriptions(data, patients=400):
+    """One stay a patient: the second day's drug follows from the first day's."""
+    orders, stays, people = ["subject_id,hadm_id,startdate,drug_type,drug"], ["hadm_id,admittime,admission_type"], []
+    for number in range(patients):
+        first, second = (("Aspirin", "Senna"), ("Heparin", "Warfarin"))[number % 2]
+        orders += [f"{number},{number},2150-03-01 00:00:00,MAIN,{first}"]
+        orders += [f"{number},{number},2150-03-02 00:00:00,MAIN,{second}"]
+        stays.append(f"{number},2150-03-01 08:00:00,EMERGENCY")
+        people.append(f"{number},F,2090-01-01 00:00:00")
+    tables = {
+        mimic3.PRESCRIPTIONS: orders,
+        mimic3.ADMISSIONS: stays,
+        mimic3.PATIENTS: ["subject_id,gender,dob", *people],
+    }
+    for name, lines in tables.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(gzip.compress("\n".join(lines).encode()))

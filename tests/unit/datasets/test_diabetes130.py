@@ -74,6 +74,7 @@ class TestDamage:
         with pytest.raises(DatasetError, match="is not the set of 130 hospitals") as error:
             diabetes130.encounters(write(tmp_path, table() | {column: ["No", cell, "No"]}))
         assert "\n" not in str(error.value)
+        assert cell not in str(error.value)
 
 
 def test_the_real_set_where_it_is_here():

@@ -138,8 +138,9 @@ class TestTraining:
 
     def test_every_method_is_measured_in_every_view(self):
         assert len(self.trained.metrics) == 4
-        for found in self.trained.metrics.values():
-            assert set(METHODS) <= found.keys()
+        for name, found in self.trained.metrics.items():
+            same = {"popularity by possession"} if "cold" in name else set()  # nobody possesses anything there
+            assert set(METHODS) - same <= found.keys()
 
     def test_scores_survive_the_file(self):
         restored = Recommenders.from_bytes(self.trained.recommenders.to_bytes())
