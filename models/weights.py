@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,9 @@ from models.conformal import Conformal
 
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
+
+_PLAIN = r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$"
+"""Versions and names of files, which become parts of paths."""
 
 
 class WeightsError(Exception):
@@ -70,9 +73,9 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    version: str = "1.0.0"
+    version: str = Field("1.0.0", pattern=_PLAIN)
     sha256: str = ""
-    files: dict[str, str] = Field(default_factory=dict)
+    files: dict[Annotated[str, Field(pattern=_PLAIN)], str] = Field(default_factory=dict)
     trained: bool
     config: dict[str, Any] = Field(default_factory=dict)
     input: dict[str, Any] = Field(default_factory=dict)

@@ -85,7 +85,7 @@ def figures(question: Question, *, thresholds: Mapping[str, float] | None = None
         for name, values in question.baselines.items()
     }
     made["subgroups"] = {name: _by_group(question, groups, seed) for name, groups in question.strata.items()}
-    made["reliability"] = reliability(truth, question.probability)
+    made["reliability"] = reliability(truth, question.probability, draws)
     made["extra"] = dict(question.extra)
     return made
 
@@ -117,16 +117,19 @@ def _by_group(question: Question, groups: Texts, seed: int) -> dict[str, object]
     return found
 
 
-def reliability(label: Floats, probability: Floats) -> list[dict[str, float | int | None]]:
-    """Mean prediction and observed share in ten bins of equal size; equal predictions share a bin."""
+def reliability(label: Floats, probability: Floats, draws: Draws) -> list[dict[str, float | int | None]]:
+    """Mean prediction and observed share in ten bins of equal size; equal predictions share a bin.
+
+    Args:
+        label: (N,) 0 or 1.
+        probability: (N,) predicted.
+        draws: Of the patients of these rows, for the interval of the observed share.
+    """
     edges = np.quantile(probability, np.linspace(0, 1, RELIABILITY_BINS + 1)[1:-1])
     chosen = np.searchsorted(edges, probability, side="right")
-    return [
-        {
-            "predicted": rounded(probability[chosen == k].mean()),
-            "observed": rounded(label[chosen == k].mean()),
-            "rows": int((chosen == k).sum()),
-        }
-        for k in range(RELIABILITY_BINS)
-        if (chosen == k).any()
-    ]
+    points: list[dict[str, float | int | None]] = []
+    for rows in (chosen == k for k in range(RELIABILITY_BINS) if (chosen == k).any()):
+        observed, low, high = draws.ratio(label * rows, rows.astype(float))
+        predicted = rounded(probability[rows].mean())
+        points.append({"predicted": predicted, "observed": observed, "low": low, "high": high, "rows": int(rows.sum())})
+    return points

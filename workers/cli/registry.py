@@ -45,6 +45,8 @@ def check_about(place: Path, name: str) -> Manifest:
         raise UserError(f"{place} is a model {manifest.name}, not {name}")
     if not manifest.trained:
         raise UserError(f"{name} {manifest.version} was never trained: its results mean nothing")
+    if not manifest.version.endswith(f"+{manifest.sha256[:8]}"):
+        raise UserError(f"{place / MANIFEST} calls {manifest.version} what has SHA-256 {manifest.sha256[:8]}...")
     for card in (CARD, CARD_JSON):
         if not (place / card).is_file():
             raise UserError(f"{place} has no {card}: `wardstream models describe {place}` writes it")

@@ -63,8 +63,6 @@ class Judged:
         """Write evaluation.json, evaluation.md and a picture of each label's reliability."""
         out.mkdir(parents=True, exist_ok=True)
         pictures = {name: f"{slug(name)}.png" for name in self.labels}
-        for name, file in pictures.items():
-            draw(out / file, name, self.labels[name]["reliability"])
         content = {
             "model": self.manifest.name,
             "version": self.manifest.version,
@@ -77,6 +75,8 @@ class Judged:
         }
         (out / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (out / "evaluation.md").write_text(self._markdown(pictures), encoding="utf-8")
+        for name, file in pictures.items():
+            draw(out / file, name, self.labels[name]["reliability"])
 
     def _markdown(self, pictures: Mapping[str, str]) -> str:
         lines = [f"# Evaluation of {self.manifest.name} {self.manifest.version}", ""]
@@ -84,7 +84,12 @@ class Judged:
         lines += ["- value (95 % interval from a bootstrap over patients)", ""]
         lines += [sheet.markdown() for sheet in self.sheets()]
         if pictures:
-            lines += ["### Reliability", "", "Predicted against observed share, in bins of equal size.", ""]
+            lines += [
+                "### Reliability",
+                "",
+                "Predicted against observed share (bar: 95 % interval), in bins of equal size.",
+                "",
+            ]
             lines += [f"![{name}]({file})" for name, file in pictures.items()]
         return "\n".join([*lines, ""])
 

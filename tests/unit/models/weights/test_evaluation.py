@@ -35,7 +35,8 @@ def test_event_1_is_the_best_smaller_of_sensitivity_and_precision():
 def test_reliability_compares_prediction_and_outcome():
     probability = np.repeat([0.1, 0.6], 100)
     label = np.concatenate([np.arange(100) < 10, np.arange(100) < 30]).astype(float)
-    low, high = reliability(label, probability)
+    low, high = reliability(label, probability, Draws([str(i) for i in range(200)]))
+    assert low["low"] < low["observed"] < low["high"] < high["low"]
     assert (low["predicted"], low["observed"], low["rows"]) == (0.1, 0.1, 100)
     assert (high["predicted"], high["observed"]) == (0.6, 0.3)
 

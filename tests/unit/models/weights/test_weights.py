@@ -76,6 +76,14 @@ def test_refuses_a_broken_manifest_in_one_line(tmp_path, manifest, text):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("change", [{"version": "../1.0.0"}, {"version": ""}, {"files": {"../../passwd": "0"}}])
+def test_refuses_names_that_lead_out_of_its_folder(tmp_path, manifest, change):
+    written = save(tmp_path, STATE, manifest)
+    (tmp_path / "manifest.json").write_text(json.dumps(written.model_dump(mode="json") | change))
+    with pytest.raises(WeightsError, match=r"manifest\.json cannot be read"):
+        load(tmp_path)
+
+
 def test_refuses_a_file_that_is_no_safetensors(tmp_path, manifest):
     written = save(tmp_path, STATE, manifest)
     (tmp_path / "weights.safetensors").write_bytes(b"nonsense")
