@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 AGAINST: Final = ("hybrid", "popularity")
 """What figures compare."""
 
+BEST: Final = "best possible"
+"""The order that puts first what came: with more wanted than looked at, its recall is below 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cases:
@@ -199,7 +202,9 @@ def fit(
 
 
 def gains_by_method(recommenders: Recommenders, cases: Cases, at: Sequence[int] = AT) -> dict[str, dict[str, Array]]:
-    """(N,) recall and NDCG of every method; popularity by possession only where it is not plain popularity.
+    """(N,) recall and NDCG of every method, and of the best possible order, which shows how much room there is.
+
+    Popularity by possession is left out where it is plain popularity.
 
     Args:
         recommenders: Fitted on other patients.
@@ -209,6 +214,7 @@ def gains_by_method(recommenders: Recommenders, cases: Cases, at: Sequence[int] 
     scores = recommenders.scores(cases.history, cases.features)
     if np.array_equal(scores["popularity by possession"], scores["popularity"]):
         del scores["popularity by possession"]
+    scores[BEST] = cases.target.astype(np.float64)
     return {method: gains(score, cases.candidate, cases.target, at) for method, score in scores.items()}
 
 

@@ -100,11 +100,11 @@ def left_out(cases: Cases, judged: Bools) -> Iterator[tuple[Recommenders, Cases]
     """For each tenth of the patients, recommenders fitted on the others, and those of its cases that are judged.
 
     Args:
-        cases: Of at least two patients.
+        cases: Of all patients; of one alone nobody is left to learn from, and nothing is given.
         judged: (N,) which cases.
     """
     names, member = np.unique(cases.patient, return_inverse=True)
-    for fold in range(min(FOLDS, len(names))):
+    for fold in range(min(FOLDS, len(names)) if len(names) > 1 else 0):
         own = member % FOLDS == fold
         if (own & judged).any():
             yield _fit(cases.of(~own)), cases.of(own & judged)

@@ -23,9 +23,10 @@ _DRUGS: Final = (
     "withdrawn since, and knows nothing of kidneys, allergies or what did patients good."
 )
 _NEAR_CEILING: Final = (
-    "Showing that recommenders beat popularity by much where popularity is near its ceiling: of 23 drugs insulin is "
-    "first for nearly everybody, so popularity alone puts most of what was changed among its first five, and no "
-    "method can be 1.2 times as good there. `hybrid over popularity` is the ratio."
+    "Showing that recommenders beat popularity by much where popularity is near its ceiling. Of 23 drugs insulin is "
+    "first for nearly everybody, and popularity alone puts most of what was changed among its first five: `best "
+    "possible` over `popularity` there is below the 1.2 that was aimed at, so no method can reach it. Boosted trees on "
+    "the same columns and more got no further (recall@5 on validation patients 0.939; collaborative part alone 0.940)."
 )
 
 ABOUT: Final = About(
@@ -48,7 +49,8 @@ ABOUT: Final = About(
     "drugs other than insulin; and cold starts, at the first encounter, where only raised and lowered doses can be "
     "told. `popularity` is how often each came next in training, the same for everybody with (or without) a history; "
     "`popularity by possession` knows besides whether the patient had the item; `item-kNN` adds up cosines to what "
-    "the patient had. `over` is the ratio of means.",
+    "the patient had. `over` is the ratio of means. `best possible` is the order that knows what came: the room there "
+    "is.",
     calibration="None: its scores are no probabilities. The weights of the content and the collaborative part were "
     "chosen on validation; the weights of rule and risk, and `add_at_risk`, are policy and were not fitted.",
     limits=(
@@ -65,8 +67,9 @@ ABOUT: Final = About(
         4: "Recommendation.",
         6: "Adults in intensive care.",
         11: "Stays of the sepsis challenge with at least one hour after which an action is newly indicated.",
-        12: "None of these is an input: the present readings and the actions indicated before are.",
-        13: "Age and sex are as in the published set. Everything else is not known.",
+        12: "Of the ranker none of these is an input: the present readings and the actions indicated before are. The "
+        "recommenders of drugs, which no worker uses, read age and sex.",
+        13: "Age and sex are as in the published sets. Everything else was not looked at.",
         14: "Indications replayed over intensive-care hours; a ward measures less and is indicated other actions.",
         22: "Not measured.",
     },

@@ -13,6 +13,7 @@ from models.weights import WeightsError, load
 from workers.cli.app import app
 from workers.cli.errors import UserError
 from workers.datasets import diabetes130
+from workers.datasets.folder import DatasetError
 
 CHANGED = "drugs changed"
 
@@ -89,6 +90,19 @@ def test_a_ranker_trained_without_drugs_cannot_be_judged_by_them(trained, tmp_pa
 def test_a_folder_without_either_set(tmp_path):
     with pytest.raises(UserError, match="no labelled records for ranker: it needs one of"):
         run("evaluate", "ranker", "--data", tmp_path)
+
+
+def test_stays_too_short_to_judge_are_one_line_of_error(tmp_path):
+    made_sets.sepsis(tmp_path, 3, hours=2)
+    with pytest.raises(DatasetError, match="no stay has three events"):
+        run("evaluate", "ranker", "--data", tmp_path)
+
+
+def test_encounters_without_any_change_give_counts_and_no_figures(trained, tmp_path):
+    made_sets.drugs(tmp_path, 0)
+    run("evaluate", "ranker", "--data", tmp_path, "--models", trained / "out", "--out", tmp_path / "judged")
+    found = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["summaries"]
+    assert found[CHANGED] == {"rows": 0, "patients": 0, "rows_without": 0, "methods": {}}
 
 
 def test_too_few_encounters_are_one_line_of_error(tmp_path):

@@ -17,6 +17,7 @@ from models.training.prescriptions import prescription_cases
 from models.training.ranker import RankerPlan, care_cases
 from workers.cli.evaluating.case import Case
 from workers.datasets import diabetes130, mimic3, physionet2019
+from workers.datasets.folder import DatasetError
 
 FILES: Final = (
     physionet2019.FILE, diabetes130.FILE, mimic3.PRESCRIPTIONS, mimic3.ADMISSIONS, mimic3.PATIENTS,
@@ -31,7 +32,7 @@ def ranker(case: Case) -> Iterator[Question | Summary]:
     """
     if case.has(physionet2019.FILE):
         case.say(f"replaying and scoring {physionet2019.FILE}")
-        found = care_cases(list(physionet2019.stays(case.data)), RankerPlan())
+        found = _care_cases(case)
         yield care_summary(case.bundle.ranker.recommenders, found.of(_judged(case, found)))
     if case.has(diabetes130.FILE):
         case.say(f"reading and scoring {diabetes130.FILE}")
@@ -42,6 +43,13 @@ def ranker(case: Case) -> Iterator[Question | Summary]:
         case.say(f"reading {mimic3.PRESCRIPTIONS}, fitting and scoring by tenths")
         found = prescription_cases(mimic3.orders(case.data))
         yield from prescription_summaries(found, _judged(case, found))
+
+
+def _care_cases(case: Case) -> Cases:
+    try:
+        return care_cases(list(physionet2019.stays(case.data)), RankerPlan())
+    except ValueError as error:
+        raise DatasetError(f"{physionet2019.FILE}: {error}") from error
 
 
 def _judged(case: Case, cases: Cases) -> NDArray[np.bool_]:

@@ -141,6 +141,8 @@ class TestTraining:
         for name, found in self.trained.metrics.items():
             same = {"popularity by possession"} if "cold" in name else set()  # nobody possesses anything there
             assert set(METHODS) - same <= found.keys()
+            assert found["best possible"]["recall@5"][0] == found["best possible"]["ndcg@1"][0] == 1.0
+            assert found["hybrid"]["recall@1"][0] <= found["best possible"]["recall@1"][0]
 
     def test_scores_survive_the_file(self):
         restored = Recommenders.from_bytes(self.trained.recommenders.to_bytes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from models.training.prescriptions import Orders, left_out, prescription_cases, prescription_figures
 
@@ -87,7 +86,9 @@ class TestFigures:
         found = prescription_figures(cases, np.isin(cases.patient, ["p001", "p002"]))
         assert found["drugs newly prescribed"]["patients"] == 2
 
-    @pytest.mark.parametrize("patients", [0, 40])
-    def test_nobody_to_judge_gives_no_figures(self, patients):
+    def test_nobody_to_judge_or_to_learn_from_gives_no_figures(self):
         cases = prescription_cases(made(40))
-        assert prescription_figures(cases.of(np.arange(2 * patients)), np.zeros(2 * patients, bool)) == {}
+        nobody, alone = np.zeros(len(cases.patient), bool), cases.of(cases.patient == "p001")
+        assert prescription_figures(cases, nobody) == {}
+        assert prescription_figures(alone, np.ones(len(alone.patient), bool)) == {}
+        assert prescription_figures(cases.of(nobody), nobody[:0]) == {}
