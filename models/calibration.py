@@ -50,9 +50,11 @@ def calibrated_logits(
     return shifted
 
 
-def exclusive_probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Softmax of (B, L) logits of exclusive labels after division by the temperature; a row with NaN becomes NaN."""
-    shifted = logits / np.float32(temperature)
+def exclusive_probabilities(
+    logits: NDArray[np.float32], labels: Sequence[str], calibration: Mapping[str, Calibration]
+) -> NDArray[np.float32]:
+    """Softmax of calibrated (B, L) logits of exclusive labels; a row with NaN becomes NaN. Arguments as above."""
+    shifted = calibrated_logits(logits, labels, calibration)
     powers = np.exp(shifted - shifted.max(axis=1, keepdims=True))
     probability: NDArray[np.float32] = np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
     return probability

@@ -1,11 +1,12 @@
-"""The imaging network: a small residual CNN from a chest radiograph to findings and where they were seen.
+"""The imaging network: a small CNN from a chest radiograph to findings and where they were seen.
 
 It gets grey images of one size in [0, 1]; decoding, windowing and resizing are done before it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers.cnn import CNN
-from models.layers.residual import Residual
+from models.layers.inverted import Inverted
 from models.novelty import Novelty
 
 LABELS: Final = ("normal", "bacterial", "viral")
@@ -22,17 +23,27 @@ SIDE: Final = 224
 EMBEDDING: Final = 32
 TILES: Final = 4
 _CENTRE, _SCALE = 0.48, 0.24  # mean and spread of grey values of the training radiographs
+_LEAST_SPREAD = 0.02  # added to a film's spread of greys: a blank film must not be blown up to noise
+
+Block = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ImagingConfig:
-    """Sizes.
+    """Sizes. Those left out are the first eleven blocks of EfficientNet-Lite0, whose weights training may start from.
 
     Attributes:
-        widths: Channels of the stem and of each residual stage; each stage after the first halves the sides.
+        stem: Channels of the first convolution, which halves the sides.
+        blocks: Channels, kernel, stride and widening of each inverted residual block.
+        normalise: With batch normalisation, as while it is trained; without, it is folded into the convolutions.
     """
 
-    widths: tuple[int, ...] = (16, 24, 48, 96)
+    stem: int = 32
+    blocks: tuple[Block, ...] = (
+        (16, 3, 1, 1), (24, 3, 2, 6), (24, 3, 1, 6), (40, 5, 2, 6), (40, 5, 1, 6), (80, 3, 2, 6), (80, 3, 1, 6),
+        (80, 3, 1, 6), (112, 5, 1, 6), (112, 5, 1, 6), (112, 5, 1, 6),
+    )  # fmt: skip
+    normalise: bool = True
 
 
 class ImagingOut(NamedTuple):
@@ -40,7 +51,7 @@ class ImagingOut(NamedTuple):
 
     Attributes:
         embedding: (B, 32).
-        logits: (B, 3) in the order of LABELS; a softmax after division by the manifest's temperature.
+        logits: (B, 3) in the order of LABELS; the manifest's calibration and a softmax make them probabilities.
         cam: (B, h, w) signed class-activation map (Zhou et al. 2016) of the likelier finding against normal: its mean
             is that finding's logit minus the logit of normal, up to the constant of the biases.
         appearance: (B, 48) the embedding, and the mean grey of each of 4 x 4 tiles: what novelty is judged by. The
@@ -56,7 +67,10 @@ class ImagingOut(NamedTuple):
 
 
 class ImagingEncoder(nn.Module):
-    """Stem, residual stages, 1x1 projection, mean over places, linear read-out.
+    """Greys relative to the film, stem, inverted residual blocks, 1x1 projection, mean over places, linear read-out.
+
+    Works at half the resolution of its input: finer detail tells in the training set how a film was stored rather
+    than what it shows.
 
     Args:
         config: Sizes.
@@ -65,11 +79,16 @@ class ImagingEncoder(nn.Module):
     def __init__(self, config: ImagingConfig | None = None) -> None:
         super().__init__()
         self.config = config or ImagingConfig()
-        first, *rest = self.config.widths
-        self.stem = nn.Sequential(CNN(1, first, kernel=7, stride=4, normalise=True), Residual(first, first))
-        stages = zip((first, *rest), rest, strict=False)
-        self.stages = nn.Sequential(*(Residual(before, after, stride=2) for before, after in stages))
-        self.project = CNN(self.config.widths[-1], EMBEDDING, kernel=1, activation=None)
+        width, normalise = self.config.stem, self.config.normalise
+        self.stem = CNN(1, width, stride=2, activation=F.relu6, normalise=normalise)
+        blocks = list[Inverted]()
+        for channels, kernel, stride, widening in self.config.blocks:
+            blocks.append(
+                Inverted(width, channels, kernel=kernel, stride=stride, widening=widening, normalise=normalise)
+            )
+            width = channels
+        self.blocks = nn.Sequential(*blocks)
+        self.project = CNN(width, EMBEDDING, kernel=1, activation=None)
         self.head = nn.Linear(EMBEDDING, len(LABELS))
         self.novelty = Novelty(EMBEDDING + TILES * TILES)
 
@@ -82,12 +101,27 @@ class ImagingEncoder(nn.Module):
         Returns:
             See `ImagingOut`; 224 x 224 gives a 7 x 7 map.
         """
-        grey = (torch.nan_to_num(x, nan=0.0).clamp(0, 1) - _CENTRE) / _SCALE
-        places = self.project(self.stages(self.stem(grey)))
+        return self.read(F.avg_pool2d(torch.nan_to_num(x, nan=0.0).clamp(0, 1), 2))
+
+    def read(self, half: Tensor) -> ImagingOut:
+        """What `forward` does once the film is at half resolution: (B, 1, H / 2, W / 2) in [0, 1], all finite."""
+        spread, mean = torch.std_mean(half, (1, 2, 3), keepdim=True, correction=0)
+        relative = ((half - mean) / (spread + _LEAST_SPREAD)).contiguous(memory_format=torch.channels_last)
+        places = self.project(self.blocks(self.stem(relative)))
         embedding = places.mean((2, 3))
         logits = self.head(embedding)
         finding = logits[:, 1:].argmax(1) + 1
         direction = self.head.weight[finding] - self.head.weight[0]
         cam = torch.einsum("bchw,bc->bhw", places, direction)
+        grey = (half - _CENTRE) / _SCALE
         appearance = torch.cat((embedding, F.adaptive_avg_pool2d(grey, TILES).flatten(1)), 1)
         return ImagingOut(embedding, logits, cam, appearance, self.novelty(appearance))
+
+    def folded(self) -> ImagingEncoder:
+        """A copy for inference without batch normalisation, which its convolutions do instead: the same results."""
+        made = copy.deepcopy(self).eval()
+        for layer in made.modules():
+            if isinstance(layer, CNN):
+                layer.fold()
+        made.config = replace(self.config, normalise=False)
+        return made

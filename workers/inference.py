@@ -162,8 +162,7 @@ class ImagingModel:
         """One result an image of `(n, 1, 224, 224)` float32 in [0, 1]."""
         with torch.inference_mode():
             out = self._network(torch.from_numpy(np.ascontiguousarray(images)).to(self._device))
-        temperature = next((c.temperature for c in self._manifest.calibration.values()), 1.0)
-        probability = exclusive_probabilities(_host(out.logits), temperature)
+        probability = exclusive_probabilities(_host(out.logits), self._manifest.labels, self._manifest.calibration)
         sets = self._manifest.conformal.get("finding")
         possible = np.ones(probability.shape, np.bool_) if sets is None else sets.sets(probability)
         alone = possible.sum(axis=1) == 1

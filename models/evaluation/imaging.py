@@ -1,36 +1,184 @@
-"""The imaging model on films: its three classes, beside what sharpness alone would tell."""
+"""The imaging model on films: findings, what appearance alone would tell, the flag of foreign films, its map."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
 from models.bundle import Bundle
 from models.calibration import exclusive_probabilities
-from models.evaluation.figures import Question
+from models.evaluation import map_deletion
+from models.evaluation.figures import Floats, Question, Summary
 from models.imaging import LABELS
 from models.training.imaging import encode
+from models.training.imaging_fit import as_input
+from models.training.metrics import Draws, auroc
+from models.weights import Thresholds
+
+Pixels = NDArray[np.uint8]
+
+_TERTILES: Final = ("soft third", "middle third", "sharp third")
+_UNFITTED: Final = Thresholds(medium=0.5, high=0.8)
+_EDGE: Final = 8
+"""Columns at each side of a film, pixels: dark where the field is wide."""
 
 
-def imaging_questions(
-    bundle: Bundle, pixels: NDArray[np.uint8], label: NDArray[np.int64], patient: Sequence[str]
-) -> Iterator[Question]:
-    """Pneumonia or not, bacterial or not, viral or not; beside them what sharpness alone would tell."""
-    temperature = next((c.temperature for c in bundle.manifests["imaging"].calibration.values()), 1.0)
-    logits = encode(bundle.imaging, pixels).logits.numpy()
-    by_class = exclusive_probabilities(logits, temperature).astype(float)
-    who = np.array(patient)
-    shortcut = {"blur (shortcut check)": -np.array([_sharpness(film) for film in pixels])}
-    yield Question("pneumonia", (label > 0).astype(float), 1 - by_class[:, 0], who, shortcut)
-    for number in (1, 2):
-        truth = (label == number).astype(float)
-        yield Question(LABELS[number], truth, by_class[:, number], who, shortcut)
+class Films(NamedTuple):
+    """Films to judge.
+
+    Attributes:
+        pixels: (N, 224, 224) grey.
+        label: (N,) class numbers in the order of LABELS.
+        patient: (N,) whose film.
+    """
+
+    pixels: Pixels
+    label: NDArray[np.int64]
+    patient: Sequence[str]
 
 
-def _sharpness(film: NDArray[np.uint8]) -> float:
+def imaging_figures(bundle: Bundle, films: Films) -> Iterator[Question | Summary]:
+    """Pneumonia or not, bacterial or not, viral or not; the three classes together; what the map is worth."""
+    by_class = _probabilities(bundle, films.pixels)
+    who = np.array(films.patient)
+    shortcuts = appearances(films.pixels)
+    thirds = _thirds(shortcuts["blur"])
+    beside = {f"{name} (shortcut check)": values for name, values in shortcuts.items()}
+    for number, name in ((0, "pneumonia"), *enumerate(LABELS[1:], 1)):
+        truth = (films.label > 0 if number == 0 else films.label == number).astype(float)
+        probability = 1 - by_class[:, 0] if number == 0 else by_class[:, number]
+        extra = _pneumonia(bundle, films, probability) if number == 0 else {}
+        yield Question(name, truth, probability, who, beside, {"sharpness": thirds}, extra)
+    yield Summary("three classes", _three_classes(bundle, films, by_class))
+    yield Summary("map, taking away its highest cells", _map(bundle, films))
+
+
+def flags(bundle: Bundle, pixels: Pixels, patient: Sequence[str]) -> list[float | None]:
+    """Share of films flagged as unlike those of training, [value, lower, upper]."""
+    novel = (encode(bundle.imaging, pixels).novelty > 1).numpy().astype(float)
+    return Draws(patient).interval(_mean, np.zeros(len(novel)), novel)
+
+
+def appearances(pixels: Pixels) -> dict[str, Floats]:
+    """What a film looks like without any regard to what it shows, each signed to rise with pneumonia in training.
+
+    Returns:
+        (N,) each: `blur`, minus the variance of the Laplacian; `flat`, minus the spread of grey; `narrow`, the mean
+        grey of the side edges, which are black where the field is wide.
+    """
+    grey = [film.astype(np.float32) for film in pixels]
+    return {
+        "blur": -np.array([_sharpness(one) for one in grey]),
+        "flat": -np.array([float(one.std()) for one in grey]),
+        "narrow": np.array([float(one[:, :_EDGE].mean() + one[:, -_EDGE:].mean()) / 2 for one in grey]),
+    }
+
+
+def _pneumonia(bundle: Bundle, films: Films, probability: Floats) -> dict[str, object]:
+    """Decisions at the manifest's threshold, and the AUROC on the same films made softer, flatter or narrower."""
+    threshold = bundle.manifests["imaging"].thresholds.get("pneumonia", _UNFITTED).medium
+    draws, truth = Draws(films.patient), (films.label > 0).astype(float)
+    right = ((probability >= threshold) == (films.label > 0)).astype(float)
+    found: dict[str, object] = {
+        "called from": threshold,
+        "accuracy": draws.interval(_mean, truth, right),
+        "sensitivity": draws.interval(_mean_of_positives, truth, right),
+        "specificity": draws.interval(_mean_of_positives, 1 - truth, right),
+    }
+    for name, change in _CHANGES.items():
+        changed = 1 - _probabilities(bundle, films.pixels, change)[:, 0]
+        found[f"auroc, {name}"] = draws.interval(auroc, truth, changed)
+    return found
+
+
+def _three_classes(bundle: Bundle, films: Films, by_class: Floats) -> dict[str, object]:
+    draws, truth = Draws(films.patient), films.label
+    right = (by_class.argmax(1) == truth).astype(float)
+    found: dict[str, object] = {
+        "accuracy": draws.interval(_mean, right, right),
+        "flagged as unlike training": flags(bundle, films.pixels, films.patient),
+    }
+    conformal = bundle.manifests["imaging"].conformal.get("finding")
+    if conformal is not None:
+        sets = conformal.sets(by_class)
+        kept, size = sets[np.arange(len(truth)), truth].astype(float), sets.sum(1).astype(float)
+        found["conformal coverage meant"] = conformal.coverage
+        found["conformal coverage"] = {
+            name: draws.interval(_mean_of_positives, (truth == k).astype(float), kept) for k, name in enumerate(LABELS)
+        }
+        found["conformal set size"] = draws.interval(_mean, right, size)
+        found["one class in the set"] = draws.interval(_mean, right, (size == 1).astype(float))
+    return found
+
+
+def _map(bundle: Bundle, films: Films) -> dict[str, object]:
+    """Of the films of pneumonia alone: elsewhere there is nothing to take away."""
+    rows = np.flatnonzero(films.label > 0)
+    parts = [map_deletion.fall(bundle.imaging, as_input(films.pixels[i])) for i in _batches(rows)]
+    top, random = (torch.cat([part[k] for part in parts]).numpy() for k in (0, 1)) if parts else (np.empty(0),) * 2
+    draws = Draws([films.patient[i] for i in rows.tolist()])
+    return {
+        "cells taken away": map_deletion.CELLS,
+        "fall of log odds, highest cells": draws.interval(_mean, top, top),
+        "fall of log odds, random cells": draws.interval(_mean, top, random),
+        "share of films where the highest cells count more": draws.interval(_mean, top, (top > random).astype(float)),
+    }
+
+
+def _probabilities(bundle: Bundle, pixels: Pixels, change: Callable[[Tensor], Tensor] | None = None) -> Floats:
+    """(N, 3) calibrated, of films as they are or changed."""
+    manifest = bundle.manifests["imaging"]
+    logits = encode(bundle.imaging, pixels, change).logits.numpy()
+    return exclusive_probabilities(logits, manifest.labels, manifest.calibration).astype(float)
+
+
+def _softer(x: Tensor) -> Tensor:
+    """As if scanned at 90 x 90."""
+    small = F.interpolate(x, size=(90, 90), mode="bilinear", antialias=True)
+    return F.interpolate(small, size=x.shape[-2:], mode="bilinear")
+
+
+def _flatter(x: Tensor) -> Tensor:
+    return (x - 0.5) * 0.6 + 0.5
+
+
+def _narrower(x: Tensor) -> Tensor:
+    """The middle 80 % of both sides."""
+    row, column = x.shape[-2] // 10, x.shape[-1] // 10
+    return F.interpolate(x[..., row:-row, column:-column], size=x.shape[-2:], mode="bilinear")
+
+
+_CHANGES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = {
+    "films made softer": _softer,
+    "films made flatter": _flatter,
+    "films cut narrower": _narrower,
+}
+
+
+def _thirds(blur: Floats) -> NDArray[np.str_]:
+    low, high = np.quantile(-blur, [1 / 3, 2 / 3])
+    return np.array(_TERTILES)[np.searchsorted([low, high], -blur)]
+
+
+def _batches(rows: NDArray[np.int64], size: int = 32) -> Iterator[NDArray[np.int64]]:
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def _mean(_label: Floats, value: Floats, weight: Floats) -> float:
+    return float(np.average(value, weights=weight)) if weight.sum() else float("nan")
+
+
+def _mean_of_positives(label: Floats, value: Floats, weight: Floats) -> float:
+    return _mean(label, value, weight * label)
+
+
+def _sharpness(grey: NDArray[np.float32]) -> float:
     """Variance of the Laplacian, the usual measure of focus."""
-    grey = film.astype(np.float32)
     inner = grey[1:-1, 1:-1]
     return float((grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner).var())

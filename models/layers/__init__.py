@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.layers.attention import MultiHeadAttention
 from models.layers.cnn import CNN
 from models.layers.gated import GatedRNN
-from models.layers.residual import Residual
+from models.layers.inverted import Inverted
 from models.layers.rnn import RNN
 
-__all__ = ["CNN", "RNN", "GatedRNN", "MultiHeadAttention", "Residual"]
+__all__ = ["CNN", "RNN", "GatedRNN", "Inverted", "MultiHeadAttention"]

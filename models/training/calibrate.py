@@ -46,17 +46,33 @@ def fit(logits: NDArray[np.float32], label: NDArray[np.float32], *, with_bias: b
     return Calibration(temperature=round(float(1 / _scale(log_scale).detach()), 4), bias=round(float(bias.detach()), 4))
 
 
-def fit_softmax(logits: NDArray[np.float32], label: NDArray[np.int64]) -> Calibration:
-    """One temperature for a softmax over exclusive classes: logits (N, C), label (N,) class numbers."""
+def fit_softmax(
+    logits: NDArray[np.float32], label: NDArray[np.int64], weight: NDArray[np.float64] | None = None
+) -> list[Calibration]:
+    """One temperature and a bias a class for a softmax over exclusive classes.
+
+    Args:
+        logits: (N, C).
+        label: (N,) class numbers.
+        weight: (N,) how much each row counts; all the same when left out.
+
+    Returns:
+        C maps, all of one temperature; the first bias is 0, for only their differences matter.
+    """
     x, y = torch.tensor(logits, dtype=torch.float64), torch.tensor(label)
+    each = torch.ones(len(y), dtype=torch.float64) if weight is None else torch.tensor(weight)
     log_scale = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([log_scale], max_iter=50, line_search_fn="strong_wolfe")
+    biases = torch.zeros(x.shape[1] - 1, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_scale, biases], max_iter=50, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
-        value = F.cross_entropy(x * _scale(log_scale), y)
+        moved = x * _scale(log_scale) + F.pad(biases, (1, 0))
+        # a little pull to 0 keeps the bias of a class that does not occur finite
+        value = (F.cross_entropy(moved, y, reduction="none") * each).sum() / each.sum() + 1e-4 * biases.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
-    return Calibration(temperature=round(float(1 / _scale(log_scale).detach()), 4), bias=0.0)
+    temperature = round(float(1 / _scale(log_scale).detach()), 4)
+    return [Calibration(temperature=temperature, bias=round(one, 4)) for one in (0.0, *biases.detach().tolist())]

@@ -25,18 +25,25 @@ def films(data: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
     return _pixels([film.jpeg for film in found]), label, [film.patient_id for film in found]
 
 
-def adult_films(data: Path) -> NDArray[np.uint8] | None:
-    """Films of adults (N, 224, 224), which no label of ours fits; None without them.
+def adult_films(data: Path) -> tuple[NDArray[np.uint8], list[str]] | None:
+    """Films of adults (N, 224, 224), which no label of ours fits, and whose they are; None without them.
 
     Raises:
         DatasetError: The set cannot be read.
     """
-    return _pixels(list(kermany.adult_images(data))) if (data / kermany.NIH_FILE).is_file() else None
+    if not (data / kermany.NIH_FILE).is_file():
+        return None
+    found = list(kermany.adult_images(data))
+    return _pixels([film.jpeg for film in found]), [film.patient_id for film in found]
 
 
 def _pixels(jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
+    """As `workers.images.decode` squashes them for the live network, to the nearest of 256 greys."""
+
     def one(jpeg: bytes) -> NDArray[np.uint8]:
         grey = Image.open(io.BytesIO(jpeg)).convert("L")
-        return np.asarray(grey if grey.size == (SIDE, SIDE) else grey.resize((SIDE, SIDE)))
+        if grey.size == (SIDE, SIDE):
+            return np.asarray(grey)
+        return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
-    return np.stack([one(jpeg) for jpeg in jpegs])
+    return np.stack([one(jpeg) for jpeg in jpegs]) if jpegs else np.empty((0, SIDE, SIDE), np.uint8)

@@ -45,8 +45,20 @@ def images(data: Path) -> Iterator[Film]:
             yield Film(row["jpeg"], _LABEL_OF[row["subtype"]], row["patient_id"])
 
 
-def adult_images(data: Path) -> Iterator[bytes]:
-    """The JPEGs of the NIH adult subset: films that a network trained on children must call novel.
+class AdultFilm(NamedTuple):
+    """One radiograph of an adult, without a label: none of ours fits.
+
+    Attributes:
+        jpeg: Grey JPEG.
+        patient_id: As the set names the patient.
+    """
+
+    jpeg: bytes
+    patient_id: str
+
+
+def adult_images(data: Path) -> Iterator[AdultFilm]:
+    """The NIH adult subset: films that a network trained on children must call novel.
 
     Args:
         data: The data folder.
@@ -54,4 +66,5 @@ def adult_images(data: Path) -> Iterator[bytes]:
     Raises:
         DatasetError: The set is not there or cannot be read.
     """
-    yield from table(file_of(data, NIH_FILE), ["jpeg"])["jpeg"].to_pylist()
+    for row in table(file_of(data, NIH_FILE), ["jpeg", "patient_id"]).to_pylist():
+        yield AdultFilm(row["jpeg"], str(row["patient_id"]))

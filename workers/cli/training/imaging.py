@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from models.training.imaging import ImagingPlan, train_imaging
+from models.imaging import ImagingEncoder
+from models.training.imaging import Foreign, train_imaging
+from models.training.imaging_fit import ImagingPlan
+from models.training.pretrained import of_lite0
 from workers.cli.training.job import Job, Made
-from workers.datasets import kermany
+from workers.datasets import kermany, pretrained
 from workers.datasets.films import adult_films, films
 
 
 def imaging(job: Job) -> Made:
     """On films of children (Kermany); films of adults (NIH), where there are some, measure the novelty flag."""
     plan = ImagingPlan(seed=job.seed) if job.epochs is None else ImagingPlan(epochs=job.epochs, seed=job.seed)
-    foreign = adult_films(job.data)
+    initial = of_lite0(pretrained.lite0(), ImagingEncoder().state_dict())
+    children, adults = films(job.data), adult_films(job.data)
+    foreign = None if adults is None else Foreign(*adults)
     files = (kermany.FILE,) if foreign is None else (kermany.FILE, kermany.NIH_FILE)
-    return Made(train_imaging(*films(job.data), plan, foreign=foreign, progress=job.tell), plan, files)
+    return Made(train_imaging(*children, plan, initial=initial, foreign=foreign, progress=job.tell), plan, files)

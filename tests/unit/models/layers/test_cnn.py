@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.layers.cnn import CNN
-from models.layers.residual import Residual
+from models.layers.inverted import Inverted
 
 
 def loop(x, weight, bias, stride):
@@ -57,12 +57,37 @@ def test_normalised_layer_in_eval_does_not_depend_on_the_batch():
     torch.testing.assert_close(layer(x)[2:3], layer(x[2:3]))
 
 
-@pytest.mark.parametrize(("channels", "stride", "shape"), [(4, 1, (2, 4, 9, 7)), (6, 2, (2, 6, 5, 4))])
-def test_residual_adds_the_input_or_its_projection(channels, stride, shape):
+def test_folding_leaves_the_results_of_a_normalised_layer():
     torch.manual_seed(0)
-    block = Residual(4, channels, stride=stride).eval()
+    layer = CNN(2, 4, normalise=True)
+    layer(torch.randn(8, 2, 10, 10) * 3 + 1)  # gives the running statistics other values than 0 and 1
+    layer.eval()
+    x = torch.randn(2, 2, 10, 10)
+    before = layer(x)
+    layer.fold()
+    assert layer.norm is None
+    torch.testing.assert_close(layer(x), before)
+
+
+def test_as_many_groups_as_channels_keep_them_apart():
+    torch.manual_seed(0)
+    layer = CNN(3, 3, groups=3, activation=None)
+    x = torch.randn(1, 3, 5, 5)
+    other = x.clone()
+    other[:, 1] += 1
+    change = (layer(other) - layer(x)).abs().amax((0, 2, 3))
+    assert change[1] > 0
+    assert change[[0, 2]].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("channels", "stride", "shape", "adds"), [(4, 1, (2, 4, 9, 7), 1), (4, 2, (2, 4, 5, 4), 0), (6, 1, (2, 6, 9, 7), 0)]
+)
+def test_inverted_adds_the_input_where_the_shape_stays(channels, stride, shape, adds):
+    torch.manual_seed(0)
+    block = Inverted(4, channels, stride=stride).eval()
     x = torch.randn(2, 4, 9, 7)
-    kept = x if block.shortcut is None else block.shortcut(x)
     y = block(x)
     assert y.shape == shape
-    torch.testing.assert_close(y, torch.relu(kept + block.second(block.first(x))))
+    made = block.narrow(block.depthwise(block.widen(x)))
+    torch.testing.assert_close(y, made + x if adds else made)

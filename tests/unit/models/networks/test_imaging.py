@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from models.imaging import ImagingEncoder
+
 
 @pytest.fixture
 def network(bundle):
@@ -46,3 +48,22 @@ def test_novelty_sees_where_light_falls_even_where_findings_do_not_need_it(netwo
     before, after = (network(each).appearance[0, 32:] for each in (x, brighter))
     assert (after - before).abs().argmax() == 0
     assert (after - before)[1:].abs().max() < 1e-5
+
+
+def test_brightness_and_contrast_of_the_whole_film_do_not_count(network):
+    torch.manual_seed(2)
+    x = 0.3 + 0.4 * torch.rand(2, 1, 224, 224)
+    before, after = network(x).logits, network(0.8 * x + 0.1).logits
+    torch.testing.assert_close(after, before, atol=0.02, rtol=0.02)
+
+
+def test_folding_the_normalisation_leaves_the_results():
+    torch.manual_seed(3)
+    network = ImagingEncoder()
+    network(torch.rand(4, 1, 224, 224))  # gives the running statistics other values than 0 and 1
+    network.eval()
+    folded = network.folded()
+    assert not folded.config.normalise
+    x = torch.rand(3, 1, 224, 224)
+    torch.testing.assert_close(folded(x).logits, network(x).logits, atol=1e-4, rtol=1e-4)
+    assert ImagingEncoder(folded.config).state_dict().keys() == folded.state_dict().keys()

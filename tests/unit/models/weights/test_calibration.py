@@ -16,5 +16,6 @@ def test_calibration_turns_logits_into_probabilities():
 def test_exclusive_probabilities_are_a_softmax_without_overflow():
     logits = np.array([[1.0, 2.0, 3.0], [900.0, -900.0, 0.0]], np.float32)
     expected = torch.softmax(torch.from_numpy(logits) / 2, 1).numpy()
-    np.testing.assert_allclose(exclusive_probabilities(logits, 2.0), expected, atol=1e-6)
-    assert np.isnan(exclusive_probabilities(np.array([[NAN, 1.0]], np.float32), 1.0)).all()
+    halves = dict.fromkeys("abc", Calibration(temperature=2.0))
+    np.testing.assert_allclose(exclusive_probabilities(logits, "abc", halves), expected, atol=1e-6)
+    assert np.isnan(exclusive_probabilities(np.array([[NAN, 1.0]], np.float32), "ab", {})).all()

@@ -8,7 +8,8 @@ from models.training.average import Average
 from models.training.cards.card import markdown
 from models.training.cohort import Hours, Pool
 from models.training.fusion import FusionPlan, train_fusion
-from models.training.imaging import ImagingPlan, train_imaging
+from models.training.imaging import Foreign, train_imaging
+from models.training.imaging_fit import ImagingPlan
 from models.training.metrics import auprc, auroc, brier, calibration_error, report
 from models.training.notes import NotesPlan, train_notes
 from models.training.sequences import batches, carry, pieces, sequence
@@ -195,8 +196,12 @@ class TestTraining:
         for i, kind in enumerate(label):
             pixels[i, :, kind * 10 : kind * 10 + 10] += 150
         plan = ImagingPlan(epochs=2, batch=12)
-        trained = train_imaging(pixels, label, [str(i) for i in range(60)], plan, foreign=pixels[:5])
+        trained = train_imaging(
+            pixels, label, [str(i) for i in range(60)], plan, foreign=Foreign(pixels[:5], list("abcde"))
+        )
         assert {"pneumonia", "novel_share_foreign"} <= trained.manifest.metrics.keys()
+        assert list(trained.manifest.conformal["finding"].least) == ["normal", "bacterial", "viral"]
+        assert [one["epoch"] for one in trained.history] == [1, 2]
         assert trained.manifest.calibration.keys() == {"normal", "bacterial", "viral"}
         assert "pneumonia" in markdown(trained.manifest)
 
