@@ -25,6 +25,9 @@ TILES: Final = 4
 _CENTRE, _SCALE = 0.48, 0.24  # mean and spread of grey values of the training radiographs
 _LEAST_SPREAD = 0.02  # added to a film's spread of greys: a blank film must not be blown up to noise
 
+_HALF_WAY: Final = 5
+"""Blocks before the place where channels are read for `appearance`: 14 x 14 places of 40 channels."""
+
 Block = tuple[int, int, int, int]
 
 
@@ -54,8 +57,9 @@ class ImagingOut(NamedTuple):
         logits: (B, 3) in the order of LABELS; the manifest's calibration and a softmax make them probabilities.
         cam: (B, h, w) signed class-activation map (Zhou et al. 2016) of the likelier finding against normal: its mean
             is that finding's logit minus the logit of normal, up to the constant of the biases.
-        appearance: (B, 48) the embedding, and the mean grey of each of 4 x 4 tiles: what novelty is judged by. The
-            embedding alone forgets what findings do not need, such as how a film of an adult is laid out.
+        appearance: (B, 56) the mean of each channel half way through, and the mean grey of each of 4 x 4 tiles: what
+            novelty is judged by. The embedding forgets what findings do not need, such as how a film of an adult is
+            laid out and how fine its ribs are.
         novelty: (B,), > 1 is out of distribution.
     """
 
@@ -90,7 +94,7 @@ class ImagingEncoder(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.project = CNN(width, EMBEDDING, kernel=1, activation=None)
         self.head = nn.Linear(EMBEDDING, len(LABELS))
-        self.novelty = Novelty(EMBEDDING + TILES * TILES)
+        self.novelty = Novelty(self.config.blocks[_HALF_WAY - 1][0] + TILES * TILES)
 
     def forward(self, x: Tensor) -> ImagingOut:
         """Encode.
@@ -107,14 +111,15 @@ class ImagingEncoder(nn.Module):
         """What `forward` does once the film is at half resolution: (B, 1, H / 2, W / 2) in [0, 1], all finite."""
         spread, mean = torch.std_mean(half, (1, 2, 3), keepdim=True, correction=0)
         relative = ((half - mean) / (spread + _LEAST_SPREAD)).contiguous(memory_format=torch.channels_last)
-        places = self.project(self.blocks(self.stem(relative)))
+        early = self.blocks[:_HALF_WAY](self.stem(relative))
+        places = self.project(self.blocks[_HALF_WAY:](early))
         embedding = places.mean((2, 3))
         logits = self.head(embedding)
         finding = logits[:, 1:].argmax(1) + 1
         direction = self.head.weight[finding] - self.head.weight[0]
         cam = torch.einsum("bchw,bc->bhw", places, direction)
         grey = (half - _CENTRE) / _SCALE
-        appearance = torch.cat((embedding, F.adaptive_avg_pool2d(grey, TILES).flatten(1)), 1)
+        appearance = torch.cat((early.mean((2, 3)), F.adaptive_avg_pool2d(grey, TILES).flatten(1)), 1)
         return ImagingOut(embedding, logits, cam, appearance, self.novelty(appearance))
 
     def folded(self) -> ImagingEncoder:

@@ -1,7 +1,7 @@
 """How far an embedding lies from those seen in training: Mahalanobis distance over a threshold.
 
 Above 1 the input is unlike the training data, and its result should be called indeterminate. The threshold is a
-percentile of the distances of a held-back part of the training data, so about that share of ordinary inputs is
+percentile of the distances of held-back training data, so about that share of ordinary inputs is
 flagged too. Mean, whitening and threshold are buffers: they travel with the weights.
 """
 
@@ -55,3 +55,18 @@ class Novelty(nn.Module):
         values, vectors = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance)))
         self.whitening.copy_(vectors * values.rsqrt())
         self.threshold.copy_(torch.quantile(self._distance(held_back), percentile / 100))
+
+    def fit_crosswise(self, training: Tensor, fold: Tensor, percentile: float = PERCENTILE) -> None:
+        """Set the buffers, each input held back once: the threshold then rests on all of them.
+
+        Args:
+            training: (N, size) embeddings that give mean, covariance and threshold.
+            fold: (N,) number of the part in which an input is held back; inputs of one person share it.
+            percentile: Of the held-back distances that is the threshold.
+        """
+        distance = torch.empty(len(training))
+        for part in sorted(set(fold.tolist())):
+            self.fit(training[fold != part], training[:1])
+            distance[fold == part] = self._distance(training[fold == part])
+        self.fit(training, training[:1])
+        self.threshold.copy_(torch.quantile(distance, percentile / 100))

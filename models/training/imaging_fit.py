@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,7 +32,7 @@ class ImagingPlan:
 
     Attributes:
         epochs: Passes at most.
-        patience: Epochs without a lower loss on held-back films, disguised like those of training, before it stops.
+        patience: Epochs without a better order of held-back films, disguised like those of training, before it stops.
         rate: Peak learning rate (AdamW, one cycle).
         decay: Weight decay.
         batch: Images a batch.
@@ -41,7 +42,7 @@ class ImagingPlan:
         disguise: Changes of appearance.
     """
 
-    epochs: int = 6
+    epochs: int = 8
     patience: int = 4
     rate: float = 7e-4
     decay: float = 0.02
@@ -113,7 +114,7 @@ def fit(
         The averaged network of the epoch that did best on held-back films, and one mapping an epoch.
     """
     order, random = np.random.default_rng(plan.seed), torch.Generator().manual_seed(plan.seed)
-    steps, chance = len(films) // plan.batch, _chances(label.numpy())
+    steps, chance = max(1, len(films) // plan.batch), _chances(label.numpy())
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.epochs * steps + 1)
     average, best, history = Average(network, plan.average), network, list[dict[str, float]]()
@@ -131,12 +132,18 @@ def fit(
             total += loss.item()
             progress(f"imaging, epoch {epoch + 1}", epoch * steps + step + 1, plan.epochs * steps)
         history.append({"epoch": epoch + 1, "loss": total / steps} | held.judge(average.network))
-        lowest = min(history, key=lambda one: one["validation_loss"])["epoch"]
-        if lowest == epoch + 1:
+        highest = max(history, key=_standing)["epoch"]
+        if highest == epoch + 1:
             best = copy.deepcopy(average.network)
-        elif epoch + 1 - lowest >= plan.patience:
+        elif epoch + 1 - highest >= plan.patience:
             break
     return best, history
+
+
+def _standing(one: dict[str, float]) -> float:
+    """What an epoch is chosen by; where held-back films are all of one kind it is not defined, and any will do."""
+    area = one["validation_auroc_disguised"]
+    return 0.0 if math.isnan(area) else area
 
 
 def _chances(label: Numbers) -> NDArray[np.float64]:

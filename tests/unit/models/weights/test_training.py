@@ -128,6 +128,16 @@ class TestNovelty:
         assert (novelty(torch.randn(4000, 6) @ mix) > 1).float().mean() < 0.02
         assert (novelty(torch.randn(100, 6) @ mix + 40) > 1).all()
 
+    def test_the_threshold_rests_on_distances_of_people_held_back(self):
+        """With few inputs a distance to a centre that they helped to place is too small."""
+        torch.manual_seed(1)
+        training, others = torch.randn(600, 40), torch.randn(4000, 40)
+        own, crosswise = Novelty(40), Novelty(40)
+        own.fit(training, training, 95)
+        crosswise.fit_crosswise(training, torch.arange(600) % 5, 95)
+        assert (own(others) > 1).float().mean() > 0.08
+        assert 0.02 < (crosswise(others) > 1).float().mean() < 0.07
+
     def test_unfitted_calls_nothing_novel(self):
         assert (Novelty(3)(torch.randn(5, 3) * 1e6) == 0).all()
 
