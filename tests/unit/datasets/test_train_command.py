@@ -159,3 +159,15 @@ def test_an_epoch_is_a_point_of_the_curves(tmp_path):
     write_history(tmp_path, made("vitals", history).trained)
     assert json.loads((tmp_path / "history.json").read_text()) == [dict(epoch) for epoch in history]
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_was_stopped_says_so_in_its_log(tmp_path):
+    def stopped(job):
+        job.tell("ranker", 1, 2)
+        raise KeyboardInterrupt
+
+    request = Request(tmp_path, tmp_path / "runs", None, None, None, 0)
+    with pytest.raises(KeyboardInterrupt):
+        run_trainers("ranker", {"ranker": stopped}, request, Console(quiet=True))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert "KeyboardInterrupt" in (folder / "log.txt").read_text()

@@ -81,7 +81,7 @@ def _train(trainer: Callable[[Job], Made], job: Job, folder: Path, artefact: Pat
     try:
         with say.progress():
             made = trainer(job)
-    except Exception as error:
+    except BaseException as error:  # Ctrl-C too: whoever finds the folder should know how it ended
         say.keep(f"{type(error).__name__}: {error}")
         raise
     files = run_folder.data_files(job.data, made.files)
