@@ -71,6 +71,6 @@ ABOUT: Final = About(
         "recommenders of drugs, which no worker uses, read age and sex.",
         13: "Age and sex are as in the published sets. Everything else was not looked at.",
         14: "Indications replayed over intensive-care hours; a ward measures less and is indicated other actions.",
-        22: "Not measured.",
+        22: "Not measured for care actions. `wardstream evaluate ranker` gives figures of drugs by age and sex.",
     },
 )

@@ -55,7 +55,7 @@ def test_the_held_out_part_gives_the_figures_of_the_card(trained):
     printed = run(*arguments, "--out", trained / "judged").output
     _, manifest = load(trained / "out" / "ranker")
     found = json.loads((trained / "judged" / "evaluation.json").read_text())["summaries"]
-    assert len(found) == 5
+    assert len(found) == 5  # too few held out for groups
     for method in ("hybrid", "popularity", "item-kNN", "hybrid over popularity"):
         assert found[CHANGED]["methods"][method] == manifest.metrics[f"{CHANGED}: {method}"]
         assert found["care actions newly indicated within the horizon"]["methods"][method] == manifest.metrics[method]
@@ -68,16 +68,23 @@ def test_a_folder_with_drugs_alone_is_judged_by_them(trained, tmp_path):
     run("evaluate", "ranker", "--data", tmp_path, "--models", trained / "out", "--out", tmp_path / "judged")
     found = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["summaries"]
     assert found[CHANGED]["rows"] == 30
-    assert len(found) == 4
+    assert len(found) == 5
+    groups = found["drugs changed, by group"]
+    assert groups["age"].keys() == {"50 to 69"}
+    assert groups["sex"].keys() == {"female"}
+    assert groups["sex"]["female"]["rows"] == 30
+    assert groups["sex"]["female"]["hybrid recall@5"] == found[CHANGED]["methods"]["hybrid"]["recall@5"]
 
 
 def test_prescriptions_are_fitted_and_judged_within_the_folder(tmp_path):
     made_sets.prescriptions(tmp_path)
     run("evaluate", "ranker", "--data", tmp_path, "--out", tmp_path / "judged")
     found = json.loads((tmp_path / "judged" / "evaluation.json").read_text())["summaries"]
-    assert found["drugs newly prescribed"]["patients"] == 400
-    assert found["drugs newly prescribed"]["methods"]["collaborative"]["recall@1"][0] == 1.0
-    assert found["drugs prescribed at a cold start"]["methods"]["hybrid"]["recall@5"][0] == 1.0
+    assert found["MIMIC-III demo, refitted: drugs newly prescribed"]["patients"] == 400
+    assert found["MIMIC-III demo, refitted: drugs newly prescribed"]["methods"]["collaborative"]["recall@1"][0] == 1.0
+    assert (
+        found["MIMIC-III demo, refitted: drugs prescribed at a cold start"]["methods"]["hybrid"]["recall@5"][0] == 1.0
+    )
 
 
 def test_a_ranker_trained_without_drugs_cannot_be_judged_by_them(trained, tmp_path):
