@@ -24,6 +24,7 @@ import orjson
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bench.events import Load, vitals
+from bench.explanations import explanations
 from bench.plan import Plan, Progress
 from bench.report import Section, number
 from bench.site import Place
@@ -191,6 +192,13 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
         )
         for count in _SMALL
     ]
+    stepping = {stage.name: stage.us for stage in parts}
+    cost = {
+        "explaining vital signs: gradient of the step":
+            stepping["network: explained step"] - stepping["network: step of the checkpoint"],
+        **explanations(bench.parts.models, lambda work, count: _best(rounds, work) * _BATCH / count),
+    }  # fmt: skip
+    small += [Stage(name, us, _BESIDE) for name, us in cost.items()]
     rest = Stage(
         "bodies, ids, headers, alert policy, the rest",
         total - sum(s.us for s in parts if s.inside == "decide"),

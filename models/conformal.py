@@ -97,26 +97,25 @@ def fit_yes_no(probability: Floats, label: Floats, coverage: float = COVERAGE) -
     return Conformal.fit(both(probability), label.astype(np.int64), YES_NO, coverage)
 
 
-def least_yes_no(labels: Sequence[str], conformal: Mapping[str, Conformal]) -> NDArray[np.float64]:
-    """(L, 2) least probabilities of no and yes, for `answers`; NaN for a label without prediction sets."""
-    never = dict.fromkeys(YES_NO, np.nan)
-    least = [conformal[label].least if label in conformal else never for label in labels]
-    return np.array([[each[answer] for answer in YES_NO] for each in least], np.float64).reshape(len(labels), 2)
+def limits(labels: Sequence[str], conformal: Mapping[str, Conformal]) -> NDArray[np.float64]:
+    """(2, L): highest probability of yes that leaves no open, lowest that leaves yes open; NaN without sets."""
+    known = [conformal[label].least if label in conformal else {"no": np.nan, "yes": np.nan} for label in labels]
+    return np.array([[1 - least["no"] for least in known], [least["yes"] for least in known]], np.float64)
 
 
-def answers(probability: Floats, least: NDArray[np.float64]) -> NDArray[np.int8]:
+def answers(probability: Floats, limits: NDArray[np.float64]) -> NDArray[np.int8]:
     """The answers that yes-no labels leave open.
 
     Args:
         probability: (B, L) of yes.
-        least: As `least_yes_no` made it.
+        limits: As the function of that name made them.
 
     Returns:
         (B, L) the bits NO and YES; UNKNOWN, which has both bits and more, where there is no probability or no set.
     """
-    left = ~(both(probability) < least)
-    codes = np.where(left[..., 0], NO, 0) | np.where(left[..., 1], YES, 0)
-    return np.where(np.isnan(probability) | np.isnan(least[:, 0]), UNKNOWN, codes).astype(np.int8)
+    codes: NDArray[np.int8] = (probability <= limits[0]) * np.int8(NO) + (probability >= limits[1]) * np.int8(YES)
+    codes[np.isnan(probability + limits[1])] = UNKNOWN
+    return codes
 
 
 def unsettled(code: NDArray[np.int8]) -> NDArray[np.bool_]:

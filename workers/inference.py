@@ -17,14 +17,15 @@ from torch import Tensor
 
 from models.bundle import Bundle
 from models.calibration import IDENTITY, calibrated_logits, exclusive_probabilities, probabilities
-from models.conformal import NO, YES, answers, least_yes_no
+from models.conformal import NO, YES, answers, limits
+from models.tokens import Tokens
 from models.weights import Thresholds
 from topics.reasons import Reason
 from workers.context import FOREIGN, PROBABILITIES, digest32
+from workers.evidence import heat, spans
 from workers.records import Encoded
 
 Floats = NDArray[np.float32]
-_SPANS: Final = 5  # spans of a note that are shown
 _LABELS: Final = 3  # labels of a note that are shown
 _BANDS: Final = ("low", "medium", "high")
 
@@ -41,7 +42,7 @@ class VitalsModel:
         self.hidden = self._network.config.hidden
         self.labels = manifest.labels
         self.horizons = [(label, manifest.horizon_h.get(label)) for label in manifest.labels]
-        self._least = least_yes_no(manifest.labels, manifest.conformal)
+        self.limits = limits(manifest.labels, manifest.conformal)
         self._scale = np.float32(1 / manifest.calibration.get(manifest.labels[0], IDENTITY).temperature)
 
     def step(self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats) -> Floats:
@@ -68,10 +69,6 @@ class VitalsModel:
         """`(n, 2)` probabilities to band names; None where there is no probability."""
         return [_band(probability[:, k], self._manifest.thresholds.get(name)) for k, name in enumerate(self.labels)]
 
-    def answers(self, probability: Floats) -> NDArray[np.int8]:
-        """`(n, 2)` probabilities to the answers left open, as `models.conformal.answers` codes them."""
-        return answers(probability, self._least)
-
     def _move(self, *arrays: Floats) -> list[Tensor]:
         return [torch.from_numpy(np.ascontiguousarray(array)).to(self._device) for array in arrays]
 
@@ -84,7 +81,7 @@ class FusionModel:
         self._device = device
         self._manifest = bundle.manifests["fusion"]
         self._label = self._manifest.labels[0] if self._manifest.labels else "deterioration"
-        self._least = least_yes_no((self._label,), self._manifest.conformal)
+        self.limits = limits((self._label,), self._manifest.conformal)
 
     def fuse(
         self, vitals_logit: Floats, notes: Floats, images: Floats, present: NDArray[np.bool_], age_h: Floats
@@ -95,10 +92,6 @@ class FusionModel:
             logit, shares = self._network(*inputs)
         calibrated = calibrated_logits(_host(logit)[:, None], [self._label], self._manifest.calibration)[:, 0]
         return probabilities(calibrated), _host(shares)
-
-    def answers(self, probability: Floats) -> NDArray[np.int8]:
-        """`(n,)` probabilities to `(n,)` answers left open, as `models.conformal.answers` codes them."""
-        return answers(probability[:, None], self._least)[:, 0]
 
     def bands(self, probability: Floats) -> list[str | None]:
         """Band names."""
@@ -113,20 +106,24 @@ class NotesModel:
         self._manifest = bundle.manifests["notes"]
         self.version = self._manifest.version
         self._max_tokens = self._network.config.max_tokens
-        self._least = least_yes_no(self._manifest.labels, self._manifest.conformal)
+        self._limits = limits(self._manifest.labels, self._manifest.conformal)
+
+    def tokens(self, texts: Sequence[str]) -> Tokens:
+        """What the network reads of each text."""
+        return self._tokenizer.encode(texts, self._max_tokens)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """One result a text."""
-        tokens = self._tokenizer.encode(texts, self._max_tokens)
+        tokens = self.tokens(texts)
         with torch.inference_mode():
             out = self._network(
                 torch.from_numpy(tokens.ids).to(self._device), torch.from_numpy(tokens.mask).to(self._device)
             )
         labels = self._manifest.labels
         probability = probabilities(calibrated_logits(_host(out.logits), labels, self._manifest.calibration))
-        left = answers(probability, self._least)
+        left = answers(probability, self._limits)
         possible, certain = left & YES != 0, left & (NO | YES) == YES
-        settled: NDArray[np.bool_] = certain.any(axis=1) | np.isnan(self._least).all()
+        settled: NDArray[np.bool_] = certain.any(axis=1) | np.isnan(self._limits).all()
         embedding, saliency, novelty = _host(out.embedding), _host(out.saliency), _host(out.novelty)
         results = []
         for i, text in enumerate(texts):
@@ -142,7 +139,7 @@ class NotesModel:
                     tuple(labels[k] for k in top),
                     FOREIGN if foreign else 0,
                     tuple(reasons),
-                    _spans(saliency[i], tokens.offsets[i], tokens.mask[i]),
+                    spans(saliency[i], tokens.offsets[i], tokens.mask[i]),
                     possible=tuple(possible[i, top].tolist()),
                     certain=tuple(certain[i, top].tolist()),
                 )
@@ -177,7 +174,7 @@ class ImagingModel:
                     tuple(self._manifest.labels),
                     FOREIGN if foreign else 0,
                     (Reason.OUT_OF_DISTRIBUTION,) if foreign else (Reason.AMBIGUOUS,) if ambiguous else (),
-                    heat_map=_unit(maps[i]),
+                    heat_map=heat(maps[i]),
                     possible=tuple(possible[i].tolist()),
                     certain=tuple((possible[i] & alone[i]).tolist()),
                 )
@@ -222,22 +219,3 @@ def _band(probability: Floats, thresholds: Thresholds | None) -> list[str | None
     medium, high = (thresholds.medium, thresholds.high) if thresholds else (0.1, 0.3)
     index = (probability >= medium).astype(int) + (probability >= high)
     return [None if np.isnan(p) else _BANDS[k] for p, k in zip(probability, index.tolist(), strict=True)]
-
-
-def _unit(heat: Floats) -> Floats:
-    """Scaled to [0, 1] for showing: what speaks against the finding is 0."""
-    top = float(heat.max())
-    return np.clip(heat / top, 0.0, 1.0) if top > 0 else np.zeros_like(heat)
-
-
-def _spans(saliency: Floats, offsets: NDArray[np.int32], mask: NDArray[np.bool_]) -> tuple[tuple[int, int, float], ...]:
-    """The most salient tokens; neighbours become one span."""
-    strong = [int(k) for k in np.argsort(-saliency, kind="stable")[: _SPANS * 2] if mask[k] and saliency[k] > 0]
-    merged: list[tuple[int, int, float]] = []
-    for k in sorted(strong):
-        start, end = int(offsets[k, 0]), int(offsets[k, 1])
-        if merged and start <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], end, merged[-1][2] + float(saliency[k]))
-        else:
-            merged.append((start, end, float(saliency[k])))
-    return tuple(sorted(sorted(merged, key=lambda span: -span[2])[:_SPANS]))

@@ -21,7 +21,7 @@ from models.clinical.shock_index import shock_index
 from models.clinical.truth import TRUE
 from models.clinical.variables import build_variables
 from models.columns import COLUMNS
-from models.conformal import UNKNOWN, unsettled
+from models.conformal import UNKNOWN, answers, unsettled
 from models.recommend.ranker import Ranker, Ranking
 from workers.context import CONFLICT, FOREIGN, NEVER, SUSPECT, UNREADABLE, Contexts
 from workers.control import Control
@@ -49,6 +49,8 @@ class Risks:
         fused_bands: Band names.
         answers: `(n, 3)` that the prediction sets of the two labels and of the fused risk leave open, as
             `models.conformal.answers` codes them.
+        ambiguous: `(n,)` the vitals model cannot tell whether its first label, sepsis, holds.
+        abstained: `(n,)` nothing may be concluded from the fused risk: there is none, or it is ambiguous.
     """
 
     probability: Floats
@@ -58,16 +60,8 @@ class Risks:
     bands: list[list[str | None]]
     fused_bands: list[str | None]
     answers: NDArray[np.int8]
-
-    @property
-    def ambiguous(self) -> Bools:
-        """`(n,)` the vitals model cannot tell whether its first label, sepsis, holds."""
-        return unsettled(self.answers[:, 0])
-
-    @property
-    def abstained(self) -> Bools:
-        """`(n,)` nothing may be concluded from the fused risk: there is none, or it is ambiguous."""
-        return np.isnan(self.fused) | unsettled(self.answers[:, 2])
+    ambiguous: Bools
+    abstained: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +179,7 @@ def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | N
         return Risks(
             np.full((count, 2), np.nan, np.float32), nothing, np.zeros((count, 3), np.float32),
             np.zeros(count, bool), [[None] * count, [None] * count], [None] * count,
-            np.full((count, 3), UNKNOWN, np.int8),
+            np.full((count, 3), UNKNOWN, np.int8), np.zeros(count, bool), np.ones(count, bool),
         )  # fmt: skip
     state = contexts["head"]["hidden"][:, : models.vitals.hidden]
     logits, novelty = models.vitals.logits(state)
@@ -207,11 +201,12 @@ def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | N
         # A note or an image alone says nothing about the next six hours: without vitals there is no fused risk.
         fused = np.where(used[:, 0], fused, np.nan).astype(np.float32)
     shares = np.where(np.isnan(fused)[:, None], 0, shares).astype(np.float32)
-    answers = models.vitals.answers(probability)
-    of_fused = answers[:, 0] if "fusion" in off else models.fusion.answers(fused)
+    of_vitals, of_fused = models.vitals.limits, models.vitals.limits if "fusion" in off else models.fusion.limits
+    left = answers(np.column_stack((probability, fused)), np.column_stack((of_vitals, of_fused[:, 0])))
+    unanswered = unsettled(left)
     return Risks(
         probability, fused, shares, foreign, models.vitals.bands(probability), models.fusion.bands(fused),
-        np.column_stack((answers, of_fused)),
+        left, unanswered[:, 0], np.isnan(fused) | unanswered[:, 2],
     )  # fmt: skip
 
 
