@@ -1,8 +1,9 @@
-"""The vitals network: one gated step an event, from the patient's carried state to two risks.
+"""The vitals network: one step an event, from the patient's carried state to two risks.
 
 It sees a row of the clinical table three ways: what this event measured, what was known before, and how long ago.
-Missing is an input of its own, never a normal value. It knows neither the clock nor earlier events: whoever folds the
-events gives it state, carried values and gaps.
+Missing is an input of its own, never a normal value. The carried state has two parts: a gated one, which decides what
+matters, and a linear memory of running means, which it reads. It knows neither the clock nor earlier events: whoever
+folds the events gives it state, carried values and gaps.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from models.columns import COLUMNS
 from models.layers.gated import GatedRNN
+from models.layers.memory import LeakyMemory
 from models.novelty import Novelty
 
 LABELS: Final = ("sepsis_6h", "mortality")
@@ -30,6 +32,10 @@ STATIC: Final = 3
 _STAY_H: Final = (6.0, 24.0, 96.0)
 """Hours at which a stay counts as half over, on the scales of a shift, a day and a long stay."""
 
+_PAUSE_H: Final = (1.0, 6.0)
+"""Hours at which the time since the event before counts as half of what it can be."""
+
+_NEVER_H = 1e6
 _AGE_CENTRE, _AGE_SCALE = 60.0, 20.0  # years; about the mean and spread of adults in intensive care
 _FARTHEST = 40.0  # scales from the centre: beyond it a value says no more, and infinities end here
 
@@ -40,10 +46,12 @@ class VitalsConfig:
 
     Attributes:
         hidden: Width H of the carried state, at most 128.
+        memory: How much of it is memory, less than H; the gated part comes first.
         columns: Names of the table's columns the weights were made for, in order.
     """
 
-    hidden: int = 64
+    hidden: int = 128
+    memory: int = 64
     columns: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
 
@@ -57,7 +65,7 @@ class VitalsEncoder(nn.Module):
         config: Sizes.
 
     Raises:
-        ValueError: The configuration names other columns than `models.columns`.
+        ValueError: The configuration names other columns than `models.columns`, or is of an older network.
     """
 
     centre: Tensor
@@ -65,19 +73,26 @@ class VitalsEncoder(nn.Module):
     tau_h: Tensor
     used: Tensor
     half_h: Tensor
+    pause_h: Tensor
 
     def __init__(self, config: VitalsConfig | None = None) -> None:
         super().__init__()
         self.config = config or VitalsConfig()
         if tuple(self.config.columns) != tuple(column.name for column in COLUMNS):
             raise ValueError("these vitals weights were made for another table of columns: train them again")
+        if not 0 < self.config.memory < self.config.hidden:
+            raise ValueError("these vitals weights were made for another network: train them again")
         self.register_buffer("centre", torch.zeros(P))
         self.register_buffer("scale", torch.ones(P))
         self.register_buffer("tau_h", torch.tensor([column.max_age_min / 60 for column in COLUMNS]))
         self.register_buffer("used", torch.ones(P))
         self.register_buffer("half_h", torch.tensor(_STAY_H), persistent=False)
-        self.cell = GatedRNN(FEATURES * P + STATIC - 1 + len(_STAY_H), self.config.hidden)
-        self.head = nn.Linear(self.config.hidden, len(LABELS))
+        self.register_buffer("pause_h", torch.tensor(_PAUSE_H), persistent=False)
+        inputs = FEATURES * P + STATIC - 1 + len(_STAY_H) + len(_PAUSE_H)
+        gated = self.config.hidden - self.config.memory
+        self.memory = LeakyMemory(inputs, self.config.memory)
+        self.cell = GatedRNN(inputs + self.config.memory, gated)
+        self.head = nn.Linear(gated, len(LABELS))
         self.novelty = Novelty(self.config.hidden)
 
     def initial(self, batch: int) -> Tensor:
@@ -99,19 +114,22 @@ class VitalsEncoder(nn.Module):
             static: (..., 3), see STATIC; NaN where unknown, negative hours count as 0.
 
         Returns:
-            (..., 4 P + 5), finite whatever goes in.
+            (..., 4 P + 7), finite whatever goes in.
         """
         measured = torch.isnan(values).logical_not_().to(values.dtype).mul_(self.used)
         known = torch.isnan(carried).logical_not_().to(values.dtype).mul_(self.used)
         now, before = self.standardised(values), self.standardised(carried).mul_(self.used)
         best = torch.lerp(before, now, measured)
         change = (best - before).mul_(known)
-        waited = torch.nan_to_num(gap_h, nan=0.0, posinf=1e6, neginf=0.0).clamp_(min=0).div_(self.tau_h).add_(1)
+        since_h = torch.nan_to_num(gap_h, nan=_NEVER_H, posinf=_NEVER_H, neginf=0.0).clamp_(min=0)
+        pause = (since_h + (1 - self.used) * _NEVER_H).amin(-1, keepdim=True)
+        paused = pause / (pause + self.pause_h)
+        waited = since_h.div_(self.tau_h).add_(1)
         age = ((static[..., :1] - _AGE_CENTRE) / _AGE_SCALE).clamp(-4, 4)
-        stay_h = torch.nan_to_num(static[..., 2:], nan=0.0, posinf=1e6, neginf=0.0).clamp(min=0)
+        stay_h = torch.nan_to_num(static[..., 2:], nan=0.0, posinf=_NEVER_H, neginf=0.0).clamp(min=0)
         known_for = stay_h / (stay_h + self.half_h)
         fixed = torch.nan_to_num(torch.cat((age, static[..., 1:2] * 2 - 1, known_for), -1), nan=0.0)
-        return torch.cat((best, change, measured, known.div_(waited), fixed), -1)
+        return torch.cat((best, change, measured, known.div_(waited), fixed, paused), -1)
 
     def step(self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
         """One event of each patient.
@@ -126,16 +144,24 @@ class VitalsEncoder(nn.Module):
         Returns:
             (B, H) the state after this event.
         """
-        return self.cell.step(self.features(values, carried, gap_h, static), h)
+        x, (gated, memory) = self.features(values, carried, gap_h, static), self._parts(h)
+        memory = self.memory.step(x, memory)
+        return torch.cat((self.cell.step(torch.cat((x, memory), -1), gated), memory), -1)
+
+    def _parts(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """The gated part and the memory of states (..., H)."""
+        gated = self.config.hidden - self.config.memory
+        return h[..., :gated], h[..., gated:]
 
     def forward(self, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor) -> Tensor:
         """Whole stays, for training: (B, T, P) thrice and static (B, T, 3) to the states (B, T, H)."""
-        states: Tensor = self.cell(self.features(values, carried, gap_h, static))
-        return states
+        x = self.features(values, carried, gap_h, static)
+        memory = self.memory(x)
+        return torch.cat((self.cell(torch.cat((x, memory), -1)), memory), -1)
 
     def heads(self, h: Tensor) -> Tensor:
         """(..., H) to (..., 2) logits in the order of LABELS; the manifest's calibration makes them probabilities."""
-        logits: Tensor = self.head(h)
+        logits: Tensor = self.head(self._parts(h)[0])
         return logits
 
     def explain(
@@ -157,7 +183,11 @@ class VitalsEncoder(nn.Module):
             h' (B, H), and (B, P) signed contributions in log odds before calibration; 0 where nothing is known or the
             column is unused.
         """
-        x = self.features(values, carried, gap_h, static)
-        after, gradient = self.cell.step_with_gradient(x, h, self.head.weight[0])
-        share = x[:, : 2 * P] * gradient[:, : 2 * P]
-        return after, share[:, :P] + share[:, P:]
+        x, (gated, memory) = self.features(values, carried, gap_h, static), self._parts(h)
+        memory = self.memory.step(x, memory)
+        seen = torch.cat((x, memory), -1)
+        gated, gradient = self.cell.step_with_gradient(seen, gated, self.head.weight[0])
+        width = x.shape[1]
+        by_input = gradient[:, :width] + self.memory.gradient(gradient[:, width:])
+        share = x[:, : 2 * P] * by_input[:, : 2 * P]
+        return torch.cat((gated, memory), -1), share[:, :P] + share[:, P:]

@@ -60,6 +60,7 @@ class Events:
         gap_h: (T, P) hours since.
         label: (T,).
         static: (T, 3) as `models.vitals.STATIC` says.
+        teacher: (T,) probability that a teacher gives the row; None without one.
     """
 
     patient_id: str
@@ -68,6 +69,7 @@ class Events:
     gap_h: F32
     label: F32
     static: F32
+    teacher: F32 | None = None
 
 
 def milliseconds(time_h: F32) -> NDArray[np.int64]:
@@ -113,7 +115,7 @@ def pieces(stays: Sequence[Events], length: int) -> list[Events]:
     return [
         Events(
             s.patient_id, s.values[i : i + length], s.carried[i : i + length], s.gap_h[i : i + length],
-            s.label[i : i + length], s.static[i : i + length],
+            s.label[i : i + length], s.static[i : i + length], None if s.teacher is None else s.teacher[i : i + length],
         )
         for s in stays
         for i in range(0, len(s.label), length)
@@ -127,11 +129,13 @@ class Batch:
     Attributes:
         inputs: values, carried, gap_h (B, T, P) and static (B, T, 3), NaN where padded.
         label: (B, T), NaN where padded.
+        teacher: (B, T), NaN where padded or without one.
         rows: Number of each sequence in the list that was batched.
     """
 
     inputs: tuple[Tensor, Tensor, Tensor, Tensor]
     label: Tensor
+    teacher: Tensor
     rows: NDArray[np.int64]
 
 
@@ -155,4 +159,6 @@ def batches(stays: Sequence[Events], size: int, random: np.random.Generator | No
         values, carried, gap_h, static = (
             _pad([getattr(s, name) for s in chosen], longest) for name in ("values", "carried", "gap_h", "static")
         )
-        yield Batch((values, carried, gap_h, static), _pad([s.label for s in chosen], longest), rows)
+        teacher = [np.full_like(s.label, np.nan) if s.teacher is None else s.teacher for s in chosen]
+        label = _pad([s.label for s in chosen], longest)
+        yield Batch((values, carried, gap_h, static), label, _pad(teacher, longest), rows)

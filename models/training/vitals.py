@@ -1,82 +1,52 @@
-"""Train the vitals network on two sets at once: sepsis by the hour, and death in hospital.
+"""Train the vitals network on two sets at once, sepsis by the hour and death in hospital; calibrate and measure it.
 
-Both heads read one state. Batches of the two sets alternate, each teaching its own head. A third head, thrown away
-afterwards, forecasts what the next event will measure: every stay teaches that, also those where nothing happens. In
-training, age and sex are at times hidden, whole columns too, because live patients come without them.
-
-What is kept is a running average of the weights, at the epoch that does best on the validation part.
+Boosted trees are grown first, cross-fitted on the training part (`models.training.trees`), and teach the network
+beside the labels. Calibration, bands, prediction sets, novelty and the alarm threshold are fitted on the validation
+part; figures are of the test part. No tree and no weight has seen a patient of either.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from models.calibration import Calibration, probabilities
+from models.calibration import Calibration, calibrated_logits, probabilities
 from models.columns import COLUMNS
+from models.conformal import COVERAGE, YES_NO, Conformal
+from models.evaluation import utility
 from models.training import calibrate
-from models.training.average import Average
-from models.training.metrics import auroc, report
+from models.training.metrics import report
 from models.training.outcome import Progress, Trained, silent
-from models.training.sequences import Batch, Course, Events, batches, pieces, sequence
+from models.training.scores import Scores, by_patient, score
+from models.training.sequences import Course, Events, sequence
 from models.training.split import PARTS, Part, part_of
+from models.training.trees import PLANS, cross_fitted
+from models.training.vitals_fit import VitalsPlan, fit
 from models.vitals import LABELS, VitalsConfig, VitalsEncoder
 from models.weights import Manifest, Thresholds
 
 LEAST_ROWS = 500
 """A column measured in fewer training rows is not used: its weights would be noise."""
 
-_MORTALITY_WEIGHT = 0.3  # the label is the same in every row of a stay and says less per row
-_HIDE_STATIC, _HIDE_COLUMN = 0.1, 0.1
-_USUAL_EVENTS = 40  # of a stay in the sepsis set: keeps a batch's loss about as large as a mean
-_CLIP = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class VitalsPlan:
-    """How to train.
-
-    Attributes:
-        epochs: Passes over both sets.
-        rate: Peak learning rate (AdamW, one cycle).
-        batch: Stays a batch.
-        length: Most events a piece.
-        seed: Of weights, order and dropping.
-        hidden: Width of the state, at most 128.
-        decay: Weight decay.
-        dropout: Share of the state hidden from the heads.
-        forecast: Weight of forecasting the next event.
-        average: How much of the running average stays at each step.
-    """
-
-    epochs: int = 16
-    rate: float = 5e-3
-    batch: int = 32
-    length: int = 192
-    seed: int = 0
-    hidden: int = 64
-    decay: float = 0.05
-    dropout: float = 0.2
-    forecast: float = 0.1
-    average: float = 0.999
+SETS = ("sepsis", "mortality")
+"""Names under which `models.training.split` knows the patients of each label's set."""
 
 
 class _Set:
-    """One data set, split: sequences by part."""
+    """One data set, split: stays and their events by part."""
 
     def __init__(self, name: str, stays: Sequence[Course]) -> None:
+        self.stays: dict[Part, list[Course]] = {part: [] for part in PARTS}
         self.parts: dict[Part, list[Events]] = {part: [] for part in PARTS}
         for stay in stays:
-            events = sequence(stay)
+            events, part = sequence(stay), part_of(f"{name}/{stay.patient_id}")
+            self.stays[part].append(stay)
             if len(events.label):
-                self.parts[part_of(f"{name}/{stay.patient_id}")].append(events)
+                self.parts[part].append(events)
 
 
 def _normalise(network: VitalsEncoder, training: list[Events]) -> None:
@@ -94,116 +64,18 @@ def _normalise(network: VitalsEncoder, training: list[Events]) -> None:
             )  # the 5 to 95 % range of a normal law is 3.29 SD
 
 
-def _hide(batch: Batch, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The inputs, with age, sex and whole columns hidden in some stays."""
-    values, carried, gap_h, static = batch.inputs
-    columns = torch.rand(len(values), 1, values.shape[2], generator=random) < _HIDE_COLUMN
-    unsaid = torch.rand(len(static), 1, static.shape[2], generator=random) < _HIDE_STATIC
-    unsaid[..., 2] = False  # how long a patient has been known is always known
-    hidden = static.masked_fill(unsaid, torch.nan)
-    nan = torch.nan
-    return values.masked_fill(columns, nan), carried.masked_fill(columns, nan), gap_h.masked_fill(columns, nan), hidden
+def used_columns(stays: Sequence[Events]) -> NDArray[np.int64]:
+    """Columns measured in enough rows of these stays to be learned from."""
+    return np.flatnonzero(sum((~np.isnan(stay.values)).sum(0) for stay in stays) >= LEAST_ROWS)
 
 
-def _loss(
-    network: VitalsEncoder, forecaster: nn.Linear, batch: Batch, head: int, plan: VitalsPlan, random: torch.Generator
-) -> Tensor:
-    """Of one batch: the label of its set, and what the next event measures."""
-    states = network(*_hide(batch, random))
-    seen = F.dropout(states, plan.dropout)
-    logits = network.heads(seen)[..., head]
-    real = ~torch.isnan(batch.label)
-    loss = F.binary_cross_entropy_with_logits(logits[real], batch.label[real], reduction="sum")
-    # Every hour of the set counts the same for sepsis, though a batch holds stays of one length; for death every stay.
-    loss = loss / real.sum() * _MORTALITY_WEIGHT if head else loss / (plan.batch * _USUAL_EVENTS)
-    following = batch.inputs[0][:, 1:]
-    measured = ~torch.isnan(following)
-    ahead = F.smooth_l1_loss(forecaster(seen[:, :-1])[measured], network.standardised(following)[measured])
-    return loss + plan.forecast * ahead
-
-
-def _fit(network: VitalsEncoder, sets: list[_Set], plan: VitalsPlan, progress: Progress) -> VitalsEncoder:
-    """Train; returns the averaged network of the best epoch."""
-    random, hiding = np.random.default_rng(plan.seed), torch.Generator().manual_seed(plan.seed)
-    training = [pieces(one.parts["training"], plan.length) for one in sets]
-    per_epoch = sum(-(-len(one) // plan.batch) for one in training)
-    forecaster = nn.Linear(plan.hidden, len(COLUMNS))
-    parameters = [*network.parameters(), *forecaster.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=plan.rate, weight_decay=plan.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.epochs * per_epoch + 1)
-    average = Average(network, plan.average)
-    best, best_score = average.network, -np.inf
-    for epoch in range(plan.epochs):
-        work = [(head, batch) for head, one in enumerate(training) for batch in batches(one, plan.batch, random)]
-        for done, place in enumerate(random.permutation(len(work)), 1):
-            head, batch = work[place]
-            optimiser.zero_grad()
-            _loss(network, forecaster, batch, head, plan, hiding).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(parameters, _CLIP)
-            optimiser.step()
-            schedule.step()
-            average.follow(network)
-            progress(f"vitals, epoch {epoch + 1}", epoch * per_epoch + done, plan.epochs * per_epoch)
-        found = [_validation_auroc(average.network, one, head) for head, one in enumerate(sets)]
-        progress(f"vitals, epoch {epoch + 1}: validation AUROC {found[0]:.4f}, {found[1]:.4f}", epoch + 1, plan.epochs)
-        if sum(found) > best_score:
-            best, best_score = copy.deepcopy(average.network), sum(found)
-    return best
-
-
-def _validation_auroc(network: VitalsEncoder, one: _Set, head: int) -> float:
-    """Hourly for sepsis, at the last event for mortality; 0.5 where the part has one class only."""
-    held = score(network, one.parts["validation"], head)
-    rows = held.last if head else np.ones_like(held.last)
-    value = auroc(held.label[rows].astype(float), held.logit[rows].astype(float), np.ones(int(rows.sum())))
-    return 0.5 if np.isnan(value) else value
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Every row of a part.
-
-    Attributes:
-        logit: (N,).
-        label: (N,).
-        patient: (N,) whose.
-        last: (N,) bool, the last row of its stay.
-        state: (N, H).
-    """
-
-    logit: NDArray[np.float32]
-    label: NDArray[np.float32]
-    patient: NDArray[np.str_]
-    last: NDArray[np.bool_]
-    state: Tensor
-
-
-@torch.inference_mode()
-def score(network: VitalsEncoder, stays: Sequence[Events], head: int) -> Scores:
-    """Run whole stays through the network, as they lie."""
-    found: list[tuple[Tensor, Tensor, NDArray[np.str_], NDArray[np.bool_]]] = []
-    for batch in batches(stays, 128):
-        states = network(*batch.inputs)
-        real = ~torch.isnan(batch.label)
-        lengths = real.sum(1).numpy()
-        who = np.repeat(np.array([stays[i].patient_id for i in batch.rows]), lengths)
-        last = np.zeros(lengths.sum(), bool)
-        last[np.cumsum(lengths) - 1] = True
-        found.append((states[real], batch.label[real], who, last))
-    state = torch.cat([one[0] for one in found])
-    return Scores(
-        network.heads(state)[:, head].numpy(), torch.cat([one[1] for one in found]).numpy(),
-        np.concatenate([one[2] for one in found]), np.concatenate([one[3] for one in found]), state,
-    )  # fmt: skip
-
-
-def score_part(network: VitalsEncoder, stays: Sequence[Course], name: str, part: Part) -> Scores:
-    """Run the stays of one part of a set; `name` is sepsis or mortality, as in training."""
-    return score(network, _Set(name, stays).parts[part], ("sepsis", "mortality").index(name))
-
-
-def _calibrated(logit: NDArray[np.float32], by: Calibration) -> NDArray[np.float32]:
-    return probabilities((logit / by.temperature + by.bias).astype(np.float32))
+def _taught(one: _Set, head: int, plan: VitalsPlan, progress: Progress) -> None:
+    """Give the training stays what trees say of them that never saw their patient."""
+    if not plan.teacher[head]:
+        return
+    stays = one.parts["training"]
+    by = cross_fitted(stays, used_columns(stays), PLANS[head], progress, f"trees for {LABELS[head]}")
+    one.parts["training"] = [replace(stay, teacher=risk) for stay, risk in zip(stays, by, strict=True)]
 
 
 def train_vitals(
@@ -212,42 +84,79 @@ def train_vitals(
     """Train, calibrate and measure.
 
     Args:
-        sepsis: Stays whose label is sepsis by then or within six hours.
+        sepsis: Stays whose label is sepsis by then or within six hours, one row an hour.
         mortality: Stays whose label is death in hospital.
         plan: How.
         progress: Told each step.
 
     Returns:
-        The network and its held-out figures: hourly for sepsis; for mortality at the last event of the stay.
+        The network and its held-out figures: hourly for sepsis, with the utility of the 2019 challenge and the alarm
+        threshold for it; for mortality at the last event of the stay.
     """
+    sets = [_Set(SETS[0], sepsis), _Set(SETS[1], mortality)]
+    for head, one in enumerate(sets):
+        _taught(one, head, plan, progress)
     torch.manual_seed(plan.seed)
-    sets = [_Set("sepsis", sepsis), _Set("mortality", mortality)]
-    network = VitalsEncoder(VitalsConfig(hidden=plan.hidden))
+    network = VitalsEncoder(VitalsConfig(hidden=plan.hidden, memory=plan.memory))
     _normalise(network, [events for one in sets for events in one.parts["training"]])
-    network = _fit(network, sets, plan, progress)
-    calibration: dict[str, Calibration] = {}
-    metrics: dict[str, object] = {}
-    thresholds: dict[str, Thresholds] = {}
-    states: list[Tensor] = []
-    for head, (label, one) in enumerate(zip(LABELS, sets, strict=True)):
-        held = score(network, one.parts["validation"], head)
-        calibration[label] = calibrate.fit(held.logit, held.label)
-        thresholds[label] = _bands(_calibrated(held.logit, calibration[label]))
-        states.append(held.state)
-        test = score(network, one.parts["test"], head)
-        rows = test.last if label == "mortality" else np.ones_like(test.last)
-        metrics[label] = report(
-            test.label[rows], _calibrated(test.logit[rows], calibration[label]), test.patient[rows].tolist()
-        )
-    _novelty(network, sets, torch.cat(states))
+    network, history = fit(network, [one.parts for one in sets], plan, progress)
+    readings = [_read(network, one, head) for head, one in enumerate(sets)]
+    _novelty(network, sets, torch.cat([reading.held.state for reading in readings]))
     used = [column.name for column, use in zip(COLUMNS, network.used.tolist(), strict=True) if use]
     units = {column.name: column.unit for column in COLUMNS if column.name in used}
+    by_label = dict(zip(LABELS, readings, strict=True))
     manifest = Manifest(
-        name="vitals", trained=True, config=asdict(network.config), labels=LABELS, calibration=calibration,
-        input={"table": "models.columns", "used": units, "static": ["age_years", "male"]},
-        horizon_h={"sepsis_6h": 6.0, "mortality": None}, thresholds=thresholds, metrics=metrics,
+        name="vitals", trained=True, config=asdict(network.config), labels=LABELS,
+        input={"table": "models.columns", "used": units, "static": ["age_years", "male", "hours since first event"]},
+        horizon_h={"sepsis_6h": 6.0, "mortality": None},
+        calibration={label: reading.calibration for label, reading in by_label.items()},
+        conformal={label: reading.conformal for label, reading in by_label.items()},
+        thresholds={label: reading.thresholds for label, reading in by_label.items()},
+        metrics={label: reading.metrics for label, reading in by_label.items()},
     )  # fmt: skip
-    return Trained(network.state_dict(), manifest)
+    return Trained(network.state_dict(), manifest, history)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How one head is to be read, and how well it does."""
+
+    held: Scores
+    calibration: Calibration
+    conformal: Conformal
+    thresholds: Thresholds
+    metrics: Mapping[str, object]
+
+
+def _read(network: VitalsEncoder, one: _Set, head: int) -> _Reading:
+    """Fit on validation, measure on test."""
+    label = LABELS[head]
+    held, test = (score(network, one.parts[part], head) for part in ("validation", "test"))
+    calibration = calibrate.fit(held.logit, held.label)
+    risk, found = (
+        probabilities(calibrated_logits(of.logit[:, None], [label], {label: calibration})[:, 0]) for of in (held, test)
+    )
+    rows = test.last if head else np.ones_like(test.last)
+    metrics = report(test.label[rows], found[rows], test.patient[rows].tolist())
+    if not head:
+        metrics |= _alarms(one, held, risk, test, found)
+    sides = np.column_stack((1 - risk, risk))
+    conformal = Conformal.fit(sides, held.label.astype(np.int64), YES_NO, COVERAGE)
+    return _Reading(held, calibration, conformal, _bands(risk), metrics)
+
+
+def _alarms(
+    one: _Set, held: Scores, risk: NDArray[np.float32], test: Scores, found: NDArray[np.float32]
+) -> dict[str, object]:
+    """The threshold that pays most on validation, and what it is worth on test."""
+    parts: tuple[tuple[Part, Scores, NDArray[np.float32]], ...] = (("validation", held, risk), ("test", test, found))
+    hours = [
+        utility.every_hour(one.stays[part], by_patient(of.patient, values.astype(np.float64)))
+        for part, of, values in parts
+    ]
+    threshold = utility.best_threshold(utility.worth([stay.label for stay in one.stays["validation"]]), hours[0])
+    worth = utility.worth([stay.label for stay in one.stays["test"]])
+    return {"utility": utility.interval(worth, hours[1] >= threshold), "utility_threshold": round(threshold, 6)}
 
 
 def _bands(probability: NDArray[np.float32]) -> Thresholds:
@@ -256,7 +165,7 @@ def _bands(probability: NDArray[np.float32]) -> Thresholds:
     return Thresholds(medium=round(float(medium), 4), high=round(float(high), 4))
 
 
-def _novelty(network: VitalsEncoder, sets: list[_Set], held_back: Tensor) -> None:
+def _novelty(network: VitalsEncoder, sets: list[_Set], held_back: torch.Tensor) -> None:
     """States of every fifth training stay give mean and covariance; those of the validation part the threshold."""
     ordinary = torch.cat([score(network, one.parts["training"][::5], 0).state for one in sets])
     network.novelty.fit(ordinary, held_back)

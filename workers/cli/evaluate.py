@@ -71,6 +71,10 @@ def evaluate(
         Part,
         typer.Option(help="all: every record. test: those that `wardstream train` holds back of this folder."),
     ] = Part.all,
+    trees: Annotated[
+        Path | None,
+        typer.Option(help="vitals: grow boosted trees on the training part of this folder of data sets, as baseline."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Judge MODEL on labelled records: figures with 95 % intervals, baselines, subgroups, reliability.
@@ -98,7 +102,7 @@ def evaluate(
     for line in found.about():
         shared.err.print(line, markup=False, soft_wrap=True)
     with _progress() as say:
-        case = Case(bundle, folder, part, say, place)
+        case = Case(bundle, folder, part, say, place, None if trees is None else data_folder(trees))
         judge(ask(case), case, found)
     if not (found.labels or found.summaries):
         raise UserError(f"{folder} holds no records of the part {part.value} for {model.value}")

@@ -11,8 +11,8 @@ from models.bundle import Bundle
 from models.calibration import calibrated_logits
 from models.training import imaging, notes
 from models.training.cohort import ACUTE_NOTES, Hours, Pool
+from models.training.scores import score
 from models.training.sequences import sequence
-from models.training.vitals import score
 from models.vitals import LABELS
 from workers.datasets import mtsamples, physionet2019
 from workers.datasets.films import films

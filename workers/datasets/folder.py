@@ -44,8 +44,8 @@ def file_of(data: Path, name: str) -> Path:
     return file
 
 
-def table(file: Path, columns: list[str] | None = None) -> Any:
-    """A parquet file as an Arrow table.
+def table(file: Path, columns: list[str] | None = None, optional: frozenset[str] = frozenset()) -> Any:
+    """A parquet file as an Arrow table: all of it, or `columns` and those of `optional` that it has.
 
     Raises:
         DatasetError: pyarrow is not installed, or the file is none of parquet or lacks a column.
@@ -55,6 +55,7 @@ def table(file: Path, columns: list[str] | None = None) -> Any:
     except ImportError as error:
         raise DatasetError("reading data sets needs pyarrow: pip install 'wardstream[train]'") from error
     try:
-        return parquet.read_table(file, columns=columns)
+        present = optional.intersection(parquet.read_schema(file).names)
+        return parquet.read_table(file, columns=None if columns is None else [*columns, *sorted(present)])
     except (ArrowException, OSError) as error:
         raise DatasetError(f"{file} cannot be read as the parquet file of its set: {type(error).__name__}") from error

@@ -1,8 +1,8 @@
 """PhysioNet/CinC Challenge 2012 (death in hospital), the first 48 hours in intensive care at their recorded minutes.
 
 Silva et al., Computing in Cardiology 39:245-248 (2012); ODC-BY 1.0. -1 means "not recorded". Invasive blood pressure
-is taken before non-invasive. Magnesium is recorded in mg/dL, whatever the page says. Urine needs weight and interval,
-troponin T is another assay: both are left out.
+is taken before non-invasive. Magnesium is recorded in mg/dL, whatever the page says. Urine becomes a rate by weight and
+interval. Troponin T is another assay than the column's; PaO2, ALT and ventilation have no column: all are left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from workers.datasets.stay import (
     Stay,
     without_implausible,
 )
+from workers.datasets.urine import urine_rate
 
 EVENTS = "physionet2012/events.parquet"
 OUTCOMES = "physionet2012/outcomes.csv"
@@ -37,23 +38,30 @@ COLUMN_OF: dict[str, tuple[str, float]] = {
     "Glucose": ("glucose", GLUCOSE), "BUN": ("urea", UREA_PER_BUN), "Creatinine": ("creatinine", CREATININE),
     "Bilirubin": ("bilirubin", BILIRUBIN), "Albumin": ("albumin", 10), "ALP": ("alp", 1), "AST": ("ast", 1),
     "WBC": ("wbc", 1), "Platelets": ("platelets", 1), "HCT": ("haematocrit", 1), "TroponinI": ("troponin", 1),
+    "Urine": ("urine_ml_kg_h", 1),  # once a rate
 }  # fmt: skip
 """Parameter of the set to column of the clinical table, and the factor to its unit; later entries win."""
 
+_UNITS = {1: "CCU", 2: "CSRU", 3: "MICU", 4: "SICU"}
 _NOT_RECORDED = -1.0
 
 
-def outcomes(data: Path) -> dict[int, float]:
-    """Death in hospital (1.0 or 0.0) by record number.
+def outcomes(data: Path, column: str = "In-hospital_death") -> dict[int, float]:
+    """A column of the outcomes by record number: death in hospital (1.0 or 0.0), or a score of the first day.
+
+    Returns:
+        Nothing where the set lacks the column; NaN for what was not recorded.
 
     Raises:
         DatasetError: The set is not there.
     """
     lines = file_of(data, OUTCOMES).read_text(encoding="utf-8").splitlines()
     header = lines[0].split(",")
-    record, died = header.index("RecordID"), header.index("In-hospital_death")
+    if column not in header:
+        return {}
+    record, wanted = header.index("RecordID"), header.index(column)
     cells = (line.split(",") for line in lines[1:] if line)
-    return {int(row[record]): float(row[died]) for row in cells}
+    return {int(row[record]): _known(float(row[wanted])) for row in cells}
 
 
 def stays(data: Path) -> Iterator[Stay]:
@@ -81,9 +89,12 @@ def stays(data: Path) -> Iterator[Stay]:
     targets = np.array([INDEX[name] for name, _ in COLUMN_OF.values()])
     factors = np.array([factor for _, factor in COLUMN_OF.values()], np.float32)
     age_code, sex_code = names.index("Age"), names.index("Gender")
+    urine, weight, icu = (code == _code(names, name) for name in ("Urine", "Weight", "ICUType"))
     for start, end in zip(starts, [*starts[1:], len(record)], strict=True):
         span = slice(start, end)
-        wanted = (rank[span] >= 0) & (value[span] != _NOT_RECORDED)
+        noted, weighed = start + np.flatnonzero(urine[span]), start + np.flatnonzero(weight[span])
+        value[noted] = urine_rate(minute[noted], value[noted], minute[weighed], value[weighed])
+        wanted = (rank[span] >= 0) & (value[span] != _NOT_RECORDED) & ~np.isnan(value[span])
         minutes, row = np.unique(minute[span][wanted], return_inverse=True)
         values = np.full((len(minutes), len(COLUMNS)), np.nan, np.float32)
         entry = rank[span][wanted]
@@ -97,7 +108,13 @@ def stays(data: Path) -> Iterator[Stay]:
             label=np.full(len(minutes), died[number], np.float32),
             age_years=_known(fixed.get(age_code, _NOT_RECORDED)),
             male=_known(fixed.get(sex_code, _NOT_RECORDED)),
+            unit=_UNITS.get(int(value[span][icu[span]].max(initial=0)), "unknown"),
         )
+
+
+def _code(names: list[str], name: str) -> int:
+    """The number of a parameter, -1 where the set does not have it."""
+    return names.index(name) if name in names else -1
 
 
 def _known(value: float) -> float:

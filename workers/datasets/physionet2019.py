@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,8 @@ COLUMN_OF: dict[str, tuple[str, float]] = {
 }  # fmt: skip
 """Column of the set to column of the clinical table, and the factor to its unit."""
 
+_UNITS = {"Unit1": "MICU", "Unit2": "SICU"}
+
 
 def stays(data: Path) -> Iterator[Stay]:
     """Every stay, in the order of the set; hours without any measurement are kept.
@@ -50,7 +53,8 @@ def stays(data: Path) -> Iterator[Stay]:
     Raises:
         DatasetError: The set is not there or cannot be read.
     """
-    rows = table(file_of(data, FILE), [*COLUMN_OF, "patient_id", "Age", "Gender", "ICULOS", "SepsisLabel"])
+    wanted = [*COLUMN_OF, "patient_id", "Age", "Gender", "ICULOS", "SepsisLabel"]
+    rows = table(file_of(data, FILE), wanted, frozenset(_UNITS))
     values = np.full((len(rows), len(COLUMNS)), np.nan, np.float32)
     for source, (name, factor) in COLUMN_OF.items():
         values[:, INDEX[name]] = np.asarray(rows[source], np.float32) * np.float32(factor)
@@ -58,8 +62,22 @@ def stays(data: Path) -> Iterator[Stay]:
     patients = np.asarray(rows["patient_id"])
     time_h = np.asarray(rows["ICULOS"], np.float32)
     label = np.asarray(rows["SepsisLabel"], np.float32)
+    unit = _units(rows)
     age, male = np.asarray(rows["Age"], np.float64), np.asarray(rows["Gender"], np.float64)
     starts = np.flatnonzero(np.r_[True, patients[1:] != patients[:-1]])
     for start, end in zip(starts, [*starts[1:], len(patients)], strict=True):
         span = slice(start, end)
-        yield Stay(str(patients[start]), time_h[span], values[span], label[span], float(age[start]), float(male[start]))
+        yield Stay(
+            str(patients[start]), time_h[span], values[span], label[span], float(age[start]), float(male[start]),
+            unit[start],
+        )  # fmt: skip
+
+
+def _units(rows: Any) -> list[str]:
+    """Of each row; three stays in ten name neither."""
+    if not set(_UNITS) <= set(rows.column_names):
+        return ["unknown"] * len(rows)
+    flags = zip(*(rows[name].to_pylist() for name in _UNITS), strict=True)
+    return [
+        next((unit for unit, set_ in zip(_UNITS.values(), row, strict=True) if set_ == 1), "unknown") for row in flags
+    ]

@@ -37,6 +37,7 @@ class Stay:
         label: (T,) float32, what the set says (sepsis by then or within six hours; death in hospital).
         age_years: NaN if unknown.
         male: 1.0, 0.0 or NaN.
+        unit: Kind of intensive care unit, or unknown.
     """
 
     patient_id: str
@@ -45,6 +46,7 @@ class Stay:
     label: NDArray[np.float32]
     age_years: float
     male: float
+    unit: str = "unknown"
 
 
 def without_implausible(values: NDArray[np.float32]) -> NDArray[np.float32]:

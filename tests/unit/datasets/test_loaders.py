@@ -26,7 +26,7 @@ def sepsis(tmp_path):
         "Hgb": [10.0] * 4, "BUN": [10.0] * 4, "Glucose": [100.0] * 4, "Bilirubin_total": [1.0] * 4,
         "PaCO2": [40.0] * 4, "Magnesium": [2.0] * 4, "Calcium": [8.0, 1.1, 8.0, 8.0],
         "patient_id": [7, 7, 7, 9], "Age": [61.0, 61.0, 61.0, 40.0], "Gender": [1, 1, 1, 0], "ICULOS": [2, 3, 4, 1],
-        "SepsisLabel": [0, 1, 1, 0],
+        "SepsisLabel": [0, 1, 1, 0], "Unit1": [0.0] * 3 + [np.nan], "Unit2": [1.0] * 3 + [np.nan],
     }  # fmt: skip
     write(tmp_path, physionet2019.FILE, columns)
     return list(physionet2019.stays(tmp_path))
@@ -38,6 +38,9 @@ class TestPhysioNet2019:
         assert sepsis[0].time_h.tolist() == [2, 3, 4]
         assert sepsis[0].label.tolist() == [0, 1, 1]
         assert [(stay.age_years, stay.male) for stay in sepsis] == [(61.0, 1.0), (40.0, 0.0)]
+
+    def test_the_unit_is_told_where_the_set_tells_it(self, sepsis):
+        assert [stay.unit for stay in sepsis] == ["SICU", "unknown"]
 
     @pytest.mark.parametrize(
         ("column", "value"),
@@ -63,6 +66,7 @@ class TestPhysioNet2012:
             (2, 30, "HR", 70.0), (1, 5, "NISysABP", 120.0), (1, 5, "SysABP", 130.0), (1, 0, "Age", 50.0),
             (1, 0, "Gender", -1.0), (2, 0, "Age", 80.0), (2, 0, "Gender", 0.0), (1, 65, "HR", 90.0),
             (1, 65, "Mg", 2.0), (1, 70, "HR", -1.0), (1, 80, "Urine", 100.0), (2, 10, "NISysABP", 0.0),
+            (1, 20, "Urine", 60.0), (1, 0, "Weight", 50.0), (1, 0, "ICUType", 4.0),
         ]  # fmt: skip
         record, minute, name, value = (list(column) for column in zip(*lines, strict=True))
         write(
@@ -73,17 +77,27 @@ class TestPhysioNet2012:
                 "Parameter": pa.array(name).dictionary_encode(), "Value": pa.array(value, pa.float32()),
             },
         )  # fmt: skip
-        (tmp_path / physionet2012.OUTCOMES).write_text("set,RecordID,In-hospital_death\na,1,1\na,2,0\n")
+        (tmp_path / physionet2012.OUTCOMES).write_text("set,RecordID,SAPS-I,In-hospital_death\na,1,16,1\na,2,-1,0\n")
         return list(physionet2012.stays(tmp_path))
 
     def test_one_row_a_recorded_minute_with_the_outcome(self, stays):
         assert [stay.patient_id for stay in stays] == ["1", "2"]
-        np.testing.assert_allclose(stays[0].time_h, [5 / 60, 65 / 60])
-        assert stays[0].label.tolist() == [1, 1]
+        np.testing.assert_allclose(stays[0].time_h, [5 / 60, 65 / 60, 80 / 60])
+        assert stays[0].label.tolist() == [1, 1, 1]
         assert stays[1].label[0] == 0
 
     def test_invasive_pressure_is_taken_before_non_invasive(self, stays):
         assert stays[0].values[0, INDEX["systolic_bp"]] == 130
+
+    def test_urine_is_a_rate_from_the_second_volume_on(self, stays):
+        np.testing.assert_allclose(stays[0].values[:, INDEX["urine_ml_kg_h"]], [np.nan, np.nan, 2.0])
+
+    def test_the_unit_is_told_where_the_set_tells_it(self, stays):
+        assert [stay.unit for stay in stays] == ["SICU", "unknown"]
+
+    def test_scores_of_the_set_are_read_by_name(self, stays, tmp_path):
+        assert physionet2012.outcomes(tmp_path, "SAPS-I") == pytest.approx({1: 16.0, 2: np.nan}, nan_ok=True)
+        assert physionet2012.outcomes(tmp_path, "SOFA") == {}
 
     def test_units_and_missing(self, stays):
         assert stays[0].values[1, INDEX["magnesium"]] == pytest.approx(0.8228)

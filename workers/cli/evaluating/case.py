@@ -33,6 +33,7 @@ class Case:
         part: Which records of them.
         say: Told what is under way; may be called as often as wanted.
         models: Folder of artefacts that the bundle came from; None for the shipped ones.
+        trees: Folder of data sets whose training part boosted trees are grown on, to be judged beside the model.
     """
 
     bundle: Bundle
@@ -40,6 +41,7 @@ class Case:
     part: Part
     say: Callable[[str], None] = silent
     models: Path | None = None
+    trees: Path | None = None
 
     def keep(self, identifier: str) -> bool:
         """Whether the records of this patient (as named to `models.training.split`) are judged."""

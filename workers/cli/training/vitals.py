@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from models.training.vitals import VitalsPlan, train_vitals
+from models.training.vitals import train_vitals
+from models.training.vitals_fit import VitalsPlan
 from workers.cli.training.job import Job, Made
 from workers.datasets import physionet2012, physionet2019
 

@@ -80,12 +80,44 @@ def test_missing_is_not_the_same_as_ordinary(network):
 
 
 def test_contributions_are_gradient_times_difference_from_the_median(network):
+    """Through the gates and through the memory that the gates read; worked by autograd here, in closed form there."""
     h, values, carried, gap_h, static = events(5)
     _, shares = network.explain(h, values, carried, gap_h, static)
+    gated, memory = h.split((network.config.hidden - network.config.memory, network.config.memory), -1)
     x = network.features(values, carried, gap_h, static).requires_grad_()
-    (gradient,) = torch.autograd.grad(network.heads(network.cell.step(x, h))[:, 0].sum(), x)
+    after = network.cell.step(torch.cat((x, network.memory.step(x, memory)), -1), gated)
+    (gradient,) = torch.autograd.grad(network.head(after)[:, 0].sum(), x)
     products = (gradient * x).detach()
     torch.testing.assert_close(shares, products[:, :P] + products[:, P : 2 * P])
+
+
+def test_explaining_steps_like_stepping(network):
+    inputs = events(5)
+    torch.testing.assert_close(network.explain(*inputs)[0], network.step(*inputs))
+
+
+def test_what_was_measured_long_ago_stays_in_memory(network):
+    """Ten events later the memory still differs by a value that nothing carries any more."""
+    h, values, carried, gap_h, static = events(1)
+    other = values.clone()
+    other[0, INDEX["pulse"]] = network.centre[INDEX["pulse"]] + 3 / network.scale[INDEX["pulse"]]
+    states = [network.step(h, v, carried, gap_h, static) for v in (values, other)]
+    for seed in range(10):
+        _, *later = events(1, seed + 1)
+        states = [network.step(state, *later) for state in states]
+    memory = slice(network.config.hidden - network.config.memory, None)
+    assert (states[0][0, memory] - states[1][0, memory]).abs().max() > 1e-3
+
+
+def test_a_pause_ends_with_the_newest_column_that_training_saw():
+    network = VitalsEncoder()
+    network.used[INDEX["acvpu"]] = 0
+    _, values, carried, gap_h, static = events(1)
+    gap_h[:] = NAN
+    for column, hours, expected in (("pulse", 5.0, [5 / 6, 5 / 11]), ("spo2", 0.5, [1 / 3, 1 / 13]),
+                                    ("acvpu", 0.1, [1 / 3, 1 / 13])):  # fmt: skip
+        gap_h[0, INDEX[column]] = hours
+        np.testing.assert_allclose(network.features(values, carried, gap_h, static)[0, -2:], expected, rtol=1e-5)
 
 
 def test_a_contribution_foretells_the_effect_of_an_ordinary_value(network):
@@ -123,3 +155,8 @@ def test_columns_that_training_never_saw_are_ignored():
 def test_refuses_weights_made_for_other_columns():
     with pytest.raises(ValueError, match="another table of columns"):
         VitalsEncoder(VitalsConfig(columns=("pulse",)))
+
+
+def test_refuses_weights_made_for_another_network():
+    with pytest.raises(ValueError, match="another network"):
+        VitalsEncoder(VitalsConfig(hidden=64))

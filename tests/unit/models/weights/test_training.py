@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,13 @@ from models.training.imaging import Foreign, train_imaging
 from models.training.imaging_fit import ImagingPlan
 from models.training.metrics import auprc, auroc, brier, calibration_error, report
 from models.training.notes import NotesPlan, train_notes
+from models.training.outcome import silent
+from models.training.scores import by_patient, score
 from models.training.sequences import batches, carry, pieces, sequence
 from models.training.split import part_of, rows_of
-from models.training.vitals import VitalsPlan, train_vitals
+from models.training.vitals import train_vitals
+from models.training.vitals_fit import VitalsPlan, fit
+from models.vitals import VitalsConfig, VitalsEncoder
 from workers.datasets.stay import Stay
 
 NAN = np.nan
@@ -60,6 +66,12 @@ class TestAverage:
         average.follow(network)
         assert average.network.running_mean == network.running_mean
         assert not average.network.training
+
+
+class TestScores:
+    def test_values_are_parted_by_patient(self):
+        parted = by_patient(np.array(["b", "b", "a"]), np.array([1.0, 2.0, 3.0]))
+        assert {name: values.tolist() for name, values in parted.items()} == {"b": [1, 2], "a": [3]}
 
 
 class TestMetrics:
@@ -192,12 +204,45 @@ class TestTraining:
     def test_vitals(self):
         sepsis = [stay(i, 8, float(i % 3 == 0)) for i in range(120)]
         mortality = [stay(i, 8, float(i % 4 == 0), seed=1) for i in range(90)]
-        trained = train_vitals(sepsis, mortality, VitalsPlan(epochs=3, batch=16, rate=1e-2))
+        trained = train_vitals(sepsis, mortality, VitalsPlan(epochs=3, batch=16, rate=1e-2, hidden=32, memory=16))
         assert trained.manifest.metrics["sepsis_6h"]["auroc"][0] > 0.9
+        assert 0 < trained.manifest.metrics["sepsis_6h"]["utility_threshold"] < 1
+        assert trained.manifest.metrics["sepsis_6h"]["utility"][0] > 0
+        assert [row["epoch"] for row in trained.history] == [1, 2, 3]
+        assert {"loss", "validation_auroc_sepsis_6h", "validation_auroc_mortality"} < trained.history[0].keys()
+        assert trained.manifest.conformal.keys() == {"sepsis_6h", "mortality"}
         assert trained.manifest.thresholds["sepsis_6h"].medium <= trained.manifest.thresholds["sepsis_6h"].high
         assert trained.state["used"][:8].all()
         assert not trained.state["used"][8:].any()
         assert "sepsis_6h" in markdown(trained.manifest)
+
+    def test_vitals_stops_early_when_validation_gets_no_better(self):
+        """Labels at random: there is nothing to learn, and the best epoch comes soon."""
+        random = np.random.default_rng(3)
+        stays = [stay(i, 8, 0.0, seed=2) for i in range(120)]
+        for one in stays:
+            one.label[:] = random.integers(2)
+        plan = VitalsPlan(epochs=30, patience=2, batch=16, hidden=32, memory=16, teacher=(0, 0))
+        history = train_vitals(stays, stays, plan).history
+        assert len(history) < 30
+        sums = [row["validation_auroc_sepsis_6h"] + row["validation_auroc_mortality"] for row in history]
+        assert max(sums[-2:]) <= max(sums[:-2])
+
+    def test_a_teacher_is_learned_from_where_labels_say_nothing(self):
+        """No label at all is positive; what the teacher says of high values is what the network then says."""
+        torch.manual_seed(0)
+        stays = [sequence(stay(i, 8, 0.0)) for i in range(150)]
+        stays = [
+            replace(one, teacher=(0.1 + 0.8 * (np.nan_to_num(one.values[:, 0]) > 0)).astype(np.float32))
+            for one in stays
+        ]
+        judged = [replace(one, label=(one.teacher > 0.5).astype(np.float32)) for one in stays[100:]]
+        parts = {"training": stays[:100], "validation": judged, "test": []}
+        network = VitalsEncoder(VitalsConfig(hidden=32, memory=16))
+        plan = VitalsPlan(epochs=6, batch=16, rate=1e-2, hidden=32, memory=16, teacher=(30.0, 0.0), average=0.9)
+        network, _ = fit(network, [parts, parts], plan, silent)
+        found = score(network, judged, 0)
+        assert auroc(found.label.astype(float), found.logit.astype(float), np.ones(len(found.label))) > 0.9
 
     def test_imaging(self):
         random = np.random.default_rng(0)
