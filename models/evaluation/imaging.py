@@ -120,13 +120,17 @@ def _three_classes(bundle: Bundle, films: Films, by_class: Floats) -> dict[str, 
 def _map(bundle: Bundle, films: Films) -> dict[str, object]:
     """Of the films of pneumonia alone: elsewhere there is nothing to take away."""
     rows = np.flatnonzero(films.label > 0)
+    if not len(rows):
+        return {}
     parts = [map_deletion.fall(bundle.imaging, as_input(films.pixels[i])) for i in _batches(rows)]
-    top, random = (torch.cat([part[k] for part in parts]).numpy() for k in (0, 1)) if parts else (np.empty(0),) * 2
+    top, random, bottom = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
     draws = Draws([films.patient[i] for i in rows.tolist()])
     return {
         "cells taken away": map_deletion.CELLS,
         "fall of log odds, highest cells": draws.interval(_mean, top, top),
         "fall of log odds, random cells": draws.interval(_mean, top, random),
+        "fall of log odds, lowest cells": draws.interval(_mean, top, bottom),
+        "highest less random": draws.interval(_mean, top, top - random),
         "share of films where the highest cells count more": draws.interval(_mean, top, (top > random).astype(float)),
     }
 
