@@ -86,7 +86,6 @@ def train_imaging(
     torch.manual_seed(plan.seed)
     parts = rows_of(patient)
     network = ImagingEncoder(ImagingConfig())
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third of the time
     network.load_state_dict(network.state_dict() | dict(initial or {}))
     films, truth = {part: halved(pixels[rows]) for part, rows in parts.items()}, torch.from_numpy(label)
     held = Held(films["validation"], truth[parts["validation"]], plan)
