@@ -1,22 +1,31 @@
-"""Text to subword ids, with the place of each token in the text.
+"""Text to word pieces, with the place of each in the text.
 
-The vocabulary is a file of the artefact (tokenizer.json of the `tokenizers` library), made from training notes.
+The vocabulary is a file of the artefact (tokenizer.json of the `tokenizers` library): whole words first of all, and
+pieces for the words that it lacks, a piece inside a word with "##" before it (WordPiece).
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from string import ascii_lowercase, digits, punctuation
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 PAD = 0
-FILE = "tokenizer.json"
 _UNKNOWN = "[UNK]"
+UNKNOWN = 1
+FILE = "tokenizer.json"
+INSIDE: Final = "##"
+"""Before a piece that continues a word."""
+
 _LONGEST_TOKEN = 24  # characters a token may take on average; text beyond max_tokens times this is never read
+_PLAIN = re.compile(f"({INSIDE})?[!-~]+")
 
 
 def parsed(content: str) -> Any:
@@ -46,7 +55,7 @@ class Tokens(NamedTuple):
 
 
 class NoteTokenizer:
-    """A trained vocabulary.
+    """A vocabulary.
 
     Args:
         tokenizer: Of the `tokenizers` library, with PAD as id 0.
@@ -61,24 +70,34 @@ class NoteTokenizer:
         return cls(parsed(file.read_text(encoding="utf-8")))
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary: int) -> NoteTokenizer:
-        """Learn at most `vocabulary` lower-case subwords, each seen at least three times.
+    def build(cls, texts: Iterable[str], *, least: int = 2, pieces: Iterable[str] | None = None) -> NoteTokenizer:
+        """A vocabulary of plain ASCII, the same for the same texts.
 
-        Byte-pair encoding without a prefix for inner subwords: of the library's trainers this one gives the same
-        vocabulary for the same texts, so that a training run can be repeated.
+        Args:
+            texts: Lower-case words of these, as far as enough of the texts have them, become tokens.
+            least: In how many texts a word must stand.
+            pieces: For other words; None: single characters.
         """
-        tokenizer = Tokenizer(models.BPE(unk_token=_UNKNOWN))
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary, min_frequency=3, special_tokens=["[PAD]", _UNKNOWN], show_progress=False
-        )
-        tokenizer.train_from_iterator(texts, trainer)
-        return cls(tokenizer)
+        single = [*ascii_lowercase, *digits, *punctuation]
+        given = [*single, *(INSIDE + one for one in single)] if pieces is None else list(pieces)
+        splitter = cls(_splitter({"[PAD]": PAD, "[UNK]": UNKNOWN}))
+        seen = Counter(word for text in texts for word in set(splitter.words(text)))
+        own = sorted(word for word, count in seen.items() if count >= least)
+        vocabulary = dict.fromkeys(["[PAD]", "[UNK]", *(one for one in [*given, *own] if _PLAIN.fullmatch(one))])
+        return cls(_splitter({word: number for number, word in enumerate(vocabulary)}))
+
+    def words(self, text: str) -> list[str]:
+        """Lower-case words, numbers and single punctuation marks."""
+        normal = self._tokenizer.normalizer.normalize_str(text)
+        return [word for word, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+
+    def vocabulary(self) -> list[str]:
+        """Every token, by id."""
+        return [word for word, _ in sorted(self._tokenizer.get_vocab().items(), key=lambda one: int(one[1]))]
 
     def content(self) -> bytes:
         """What tokenizer.json holds."""
-        return f"{self._tokenizer.to_str(pretty=False)}\n".encode()
+        return (str(self._tokenizer.to_str(pretty=False)) + "\n").encode()
 
     def save(self, file: Path) -> None:
         """Write tokenizer.json."""
@@ -108,3 +127,10 @@ class NoteTokenizer:
             if length:
                 offsets[row, :length] = encoding.offsets[:length]
         return Tokens(ids, np.arange(width) < np.array(lengths, int)[:, None], offsets)
+
+
+def _splitter(vocabulary: dict[str, int]) -> Any:
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=_UNKNOWN))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer

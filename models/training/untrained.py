@@ -37,7 +37,7 @@ def write_untrained(folder: Path, seed: int = 0) -> None:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tokenizer = NoteTokenizer.train([_WORDS] * 3, 400)
+        tokenizer = NoteTokenizer.build([_WORDS] * 2)
         vitals_net = VitalsEncoder()
         imaging_net = ImagingEncoder()
         notes_net = NotesEncoder(NotesConfig(len(tokenizer), len(NOTE_LABELS)))

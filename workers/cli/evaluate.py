@@ -75,6 +75,10 @@ def evaluate(
         Path | None,
         typer.Option(help="vitals: grow boosted trees on the training part of this folder of data sets, as baseline."),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="For notes: folder of data sets whose training part TF-IDF with regression is fitted to."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Judge MODEL on labelled records: figures with 95 % intervals, baselines, subgroups, reliability.
@@ -102,7 +106,8 @@ def evaluate(
     for line in found.about():
         shared.err.print(line, markup=False, soft_wrap=True)
     with _progress() as say:
-        case = Case(bundle, folder, part, say, place, None if trees is None else data_folder(trees))
+        beside = [None if one is None else data_folder(one) for one in (trees, baseline)]
+        case = Case(bundle, folder, part, say, place, *beside)
         judge(ask(case), case, found)
     if not (found.labels or found.summaries):
         raise UserError(f"{folder} holds no records of the part {part.value} for {model.value}")

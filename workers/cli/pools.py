@@ -9,7 +9,7 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.calibration import calibrated_logits
-from models.training import imaging, notes
+from models.training import imaging, note_texts
 from models.training.cohort import ACUTE_NOTES, Hours, Pool
 from models.training.scores import score
 from models.training.sequences import sequence
@@ -25,7 +25,7 @@ def note_pool(bundle: Bundle, data: Path, keep: Keep) -> tuple[Pool, list[str]]:
     """Notes, and whose they are."""
     kept = [note for note in mtsamples.notes(data) if keep(note.note_id)]
     _need(len(kept), mtsamples.FILE, "notes")
-    embedded = notes.encode(bundle.notes, bundle.tokenizer, [note.text for note in kept]).embedding.numpy()
+    embedded = note_texts.encode(bundle.notes, bundle.tokenizer, [note.text for note in kept]).embedding.numpy()
     acute = np.array([not ACUTE_NOTES.isdisjoint(note.specialties) for note in kept])
     return Pool(embedded, acute), [note.note_id for note in kept]
 

@@ -63,6 +63,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data (steps for fusion, iterations for ranker).")
     ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="For notes: a BERT encoder's folder (config.json, model.safetensors, tokenizer.json)."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
 ) -> None:
@@ -74,16 +78,17 @@ def train(
     """
     import torch
 
+    from models.bert import BertError
     from models.weights import WeightsError
     from workers.cli.training.run import Request, run
     from workers.datasets.folder import DatasetError, data_folder
 
     torch.set_num_threads(threads)
     try:
-        request = Request(data_folder(data), runs, out, models, epochs, seed)
+        request = Request(data_folder(data), runs, out, models, epochs, seed, encoder)
         trainers = {one.value: trainer for one, trainer in _trainers().items() if model in (one, Model.all)}
         folder = run(model.value, trainers, request, console)
-    except (DatasetError, WeightsError, OSError) as error:
+    except (DatasetError, WeightsError, BertError, OSError) as error:
         console.print(f"wardstream train: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     typer.echo(folder)

@@ -58,7 +58,15 @@ KERMANY: Final = (
 )
 MTSAMPLES: Final = (
     "MTSamples transcriptions (subset), CC0 as claimed by the crawler's release; the site itself states no open "
-    "licence. Only weights and a subword vocabulary ship, no text"
+    "licence. Only weights and a vocabulary of words and pieces of words ship, no text"
+)
+MTS_DIALOG: Final = (
+    "MTS-Dialog (training and validation splits), CC BY 4.0. Ben Abacha et al., An Empirical Study of Clinical Note "
+    "Generation from Doctor-Patient Encounters, EACL 2023"
+)
+MINILM: Final = (
+    "Vectors of words from all-MiniLM-L6-v2 (Apache-2.0), where the manifest's input names the SHA-256 of an encoder: "
+    "folded into the tables of words, the encoder itself does not ship"
 )
 
 DIABETES_130: Final = (

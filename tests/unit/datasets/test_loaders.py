@@ -1,10 +1,11 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from models.columns import INDEX
-from workers.datasets import kermany, mtsamples, physionet2012, physionet2019
+from workers.datasets import kermany, mts_dialog, mtsamples, physionet2012, physionet2019
 from workers.datasets.folder import VARIABLE, DatasetError, data_folder, file_of, table
 
 pa = pytest.importorskip("pyarrow", reason="reading data sets needs pyarrow: pip install 'wardstream[train]'")
@@ -120,13 +121,36 @@ class TestMTSamples:
     def test_notes_without_text_are_left_out(self, tmp_path):
         row = {"sample_id": "3", "specialties": ["Surgery", "Urology"], "transcription": "Made text."}
         self.put(tmp_path, json.dumps(row), json.dumps(row | {"transcription": None}))
-        assert list(mtsamples.notes(tmp_path)) == [("Made text.", ("Surgery", "Urology"), "3")]
+        assert list(mtsamples.notes(tmp_path)) == [("Made text.", ("Surgery", "Urology"), "3", "")]
 
     def test_a_broken_line_is_named_without_its_content(self, tmp_path):
         self.put(tmp_path, '{"sample_id": "secret"}')
         with pytest.raises(DatasetError, match="line 1") as error:
             list(mtsamples.notes(tmp_path))
         assert "secret" not in str(error.value)
+
+    def test_title_and_description_are_kept_apart_from_the_text(self, tmp_path):
+        row = {"sample_id": "3", "specialties": ["Urology"], "transcription": "Made text."}
+        self.put(tmp_path, json.dumps(row | {"sample_name": "A title", "description": None}))
+        assert [(note.text, note.about) for note in mtsamples.notes(tmp_path)] == [("Made text.", "A title")]
+
+
+class TestMTSDialog:
+    ROW = {"split": "train", "id": 4, "section_header": "PLAN", "section_text": "Rest.", "dialogue": "Doctor: Rest."}
+
+    def put(self, data, line):
+        (data / "mts_dialog").mkdir()
+        (data / mts_dialog.FILE).write_text(line)
+
+    def test_a_section_is_named_with_its_split(self, tmp_path):
+        self.put(tmp_path, json.dumps(self.ROW))
+        expected = ("Doctor: Rest.", "Rest.", "PLAN", "mts_dialog/train/4")
+        assert list(mts_dialog.sections(tmp_path)) == [expected]
+
+    def test_a_broken_line_is_named(self, tmp_path):
+        self.put(tmp_path, "[]")
+        with pytest.raises(DatasetError, match="line 1, is no section"):
+            list(mts_dialog.sections(tmp_path))
 
 
 class TestFolder:
@@ -169,3 +193,8 @@ class TestRealSets:
     def test_first_film_and_note(self, real):
         assert next(kermany.images(real)).jpeg.startswith(b"\xff\xd8")
         assert len(next(mtsamples.notes(real)).text) > 50
+
+    def test_the_organ_classes_are_those_with_enough_notes_of_one_organ(self, real):
+        systems = [set(note.specialties) & set(mtsamples.ORGAN_SYSTEMS) for note in mtsamples.notes(real)]
+        counts = Counter(next(iter(own)) for own in systems if len(own) == 1)
+        assert {name for name, count in counts.items() if count >= 25} == set(mtsamples.SINGLE_ORGANS)

@@ -171,3 +171,28 @@ def test_a_run_that_was_stopped_says_so_in_its_log(tmp_path):
         run_trainers("ranker", {"ranker": stopped}, request, Console(quiet=True))
     (folder,) = (tmp_path / "runs").iterdir()
     assert "KeyboardInterrupt" in (folder / "log.txt").read_text()
+
+
+def test_too_few_notes_of_any_specialty_are_one_line_of_error(tmp_path):
+    made_sets.notes(tmp_path / "data", 8)
+    result = CliRunner().invoke(app, ["notes", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 1
+    assert "too few to learn from" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_folder_that_holds_no_encoder_is_one_line_of_error(tmp_path):
+    made_sets.notes(tmp_path / "data")
+    arguments = [
+        "notes",
+        "--data",
+        str(tmp_path / "data"),
+        "--runs",
+        str(tmp_path / "runs"),
+        "--encoder",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "config.json is missing" in " ".join(result.output.split())
+    assert "Traceback" not in result.output

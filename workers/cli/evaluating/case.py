@@ -34,6 +34,7 @@ class Case:
         say: Told what is under way; may be called as often as wanted.
         models: Folder of artefacts that the bundle came from; None for the shipped ones.
         trees: Folder of data sets whose training part boosted trees are grown on, to be judged beside the model.
+        baseline: Folder of data sets whose training part simple baselines are fitted to; None: no such baselines.
     """
 
     bundle: Bundle
@@ -42,6 +43,7 @@ class Case:
     say: Callable[[str], None] = silent
     models: Path | None = None
     trees: Path | None = None
+    baseline: Path | None = None
 
     def keep(self, identifier: str) -> bool:
         """Whether the records of this patient (as named to `models.training.split`) are judged."""

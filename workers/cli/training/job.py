@@ -21,6 +21,7 @@ class Job:
         epochs: Passes over the data, or what the model has in their place; None for the plan's own number.
         seed: Of weights, order and augmentation.
         tell: Told of progress.
+        encoder: Folder of a pretrained encoder that notes learn word vectors from; None: they do without.
     """
 
     data: Path
@@ -28,6 +29,7 @@ class Job:
     epochs: int | None
     seed: int
     tell: Progress
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Request:
         models: Artefacts to build on.
         epochs: None for the plan's own number.
         seed: Of everything.
+        encoder: A pretrained encoder for notes.
     """
 
     data: Path
@@ -37,6 +38,7 @@ class Request:
     models: Path | None
     epochs: int | None
     seed: int
+    encoder: Path | None = None
 
 
 def run(name: str, trainers: Mapping[str, Callable[[Job], Made]], request: Request, console: Console) -> Path:
@@ -66,7 +68,8 @@ def run(name: str, trainers: Mapping[str, Callable[[Job], Made]], request: Reque
         try:
             with told(console, folder / run_folder.LOG) as say:
                 say.line(f"{model}: reading {request.data}")
-                _train(trainer, Job(request.data, base, request.epochs, request.seed, say.tell), folder, artefact, say)
+                job = Job(request.data, base, request.epochs, request.seed, say.tell, request.encoder)
+                _train(trainer, job, folder, artefact, say)
         except Exception:
             if not say.began:
                 shutil.rmtree(folder)

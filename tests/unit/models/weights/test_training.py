@@ -6,6 +6,7 @@ import torch
 
 from models.novelty import Novelty
 from models.training import calibrate
+from models.training.attention import AttentionPlan
 from models.training.average import Average
 from models.training.cards.card import markdown
 from models.training.cohort import Hours, Pool
@@ -13,7 +14,10 @@ from models.training.fusion import FusionPlan, train_fusion
 from models.training.imaging import Foreign, train_imaging
 from models.training.imaging_fit import ImagingPlan
 from models.training.metrics import auprc, auroc, brier, calibration_error, report
-from models.training.notes import NotesPlan, train_notes
+from models.training.note_texts import NoteSet, SectionSet
+from models.training.notes import train_notes
+from models.training.notes_figures import Organs
+from models.training.notes_steps import NotesPlan
 from models.training.outcome import silent
 from models.training.scores import by_patient, score
 from models.training.sequences import batches, carry, pieces, sequence
@@ -264,9 +268,19 @@ class TestTraining:
         words = {"Surgery": "incision suture knife", "Radiology": "film contrast shadow"}
         kinds = [("Surgery", "Radiology")[i % 2] for i in range(120)]
         texts = [f"the {words[kind]} number {i % 7}" for i, kind in enumerate(kinds)]
-        plan = NotesPlan(epochs=6, batch=16, labels=2, vocabulary=200, window=12)
-        trained, tokenizer = train_notes(texts, [(kind,) for kind in kinds], [str(i) for i in range(120)], plan)
-        assert trained.manifest.metrics["all_labels"]["auroc"][0] > 0.95
+        notes = NoteSet(texts, [(kind,) for kind in kinds], [str(i) for i in range(120)])
+        said = [f"take {'pills' if i % 3 else 'rest'} {i % 5}" for i in range(90)]
+        headers = [("PLAN", "MEDICATIONS", "MEDICATIONS")[i % 3] for i in range(90)]
+        sections = SectionSet(said, said, headers, [str(i) for i in range(90)])
+        plan = NotesPlan(attention=AttentionPlan(epochs=2, batch=16))
+        organs = Organs(("Surgery", "Radiology"), ("Surgery", "Radiology"))
+        trained, tokenizer = train_notes(notes, plan, sections=sections, organs=organs)
+        metrics = trained.manifest.metrics
+        assert metrics["all_labels"]["auroc"][0] > 0.95
+        assert metrics["single_organ"]["macro_f1"][0] > 0.95
+        assert metrics["section_header_from_spoken"]["accuracy"][0] > 0.95
+        assert trained.manifest.conformal.keys() == {"Surgery", "Radiology"}
+        assert [one["epoch"] for one in trained.history] == [0, 1, 2]
         assert len(tokenizer) == trained.manifest.config["vocabulary"]
         assert "Surgery" in markdown(trained.manifest)
 
