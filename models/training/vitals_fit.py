@@ -64,9 +64,9 @@ class VitalsPlan:
     hidden: int = 128
     memory: int = 64
     decay: float = 0.05
-    dropout: float = 0.1
+    dropout: float = 0.2
     death: float = 0.5
-    teacher: tuple[float, float] = (0.3, 0.1)
+    teacher: tuple[float, float] = (0.3, 0.3)
     forecast: float = 0.1
     average: float = 0.999
 
