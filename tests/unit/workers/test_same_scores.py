@@ -23,15 +23,18 @@ from PIL import Image
 from models.bundle import Bundle, load_bundle
 from models.calibration import calibrated_logits, probabilities
 from models.columns import COLUMNS, INDEX
+from models.evaluation.figures import Question
 from models.evaluation.fusion import Case, scores
 from models.evaluation.notes import notes_questions
 from models.evaluation.vitals import vitals_question
 from models.training import imaging, notes
 from models.training.cohort import Cohort
+from models.training.note_texts import NoteSet
 from models.training.sequences import milliseconds
 from tests.unit.workers.made import START, note, vitals
 from topics.catalogue import IMAGING, NOTES, VITALS
 from workers.control import ControlBoard
+from workers.datasets.note_sets import ORGANS
 from workers.datasets.stay import Stay
 from workers.ledger import PartitionLedger
 from workers.metrics import Metrics
@@ -209,8 +212,9 @@ async def test_vital_signs_that_come_late(way, seed):
 async def test_notes(way):
     found = await way([note(f"p{i}", 5 * i, text, event_id=f"n{i}") for i, text in enumerate(TEXTS)])
     labels = bundle().manifests["notes"].labels
-    asked = notes_questions(bundle(), TEXTS, [labels] * len(TEXTS), [str(i) for i in range(len(TEXTS))])
-    by_label = {question.name: question.probability for question in asked if question.name in labels}
+    judged = NoteSet(TEXTS, [labels] * len(TEXTS), [str(i) for i in range(len(TEXTS))])
+    asked = notes_questions(bundle(), judged, ORGANS)
+    by_label = {question.name: question.probability for question in asked if isinstance(question, Question)}
     for i in range(len(TEXTS)):
         shown = found[f"p{i}/n{i}"]["findings"]
         assert len(shown) == 3
