@@ -9,11 +9,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.bundle import load_bundle
 from models.conformal import Conformal
+from models.recommend.ranker import NO_CHANGE
 from tests.unit.workers.made import ILL, Ward, decider, encoded, image, note, vitals
 from topics.recommendation import RecommendationEvent
 from workers.alerts import Thresholds
@@ -128,13 +129,14 @@ class TestNothingElseMoves:
         pulse=st.integers(40, 180), spo2=st.integers(75, 100), breaths=st.integers(6, 40),
         pressure=st.integers(60, 200), warm=st.integers(340, 410),
     )  # fmt: skip
+    @example(pulse=51, spo2=96, breaths=12, pressure=111, warm=361)  # nothing scores: "continue as before" is due
     def test_scores_floor_and_rule_alerts_are_those_of_a_sure_model(self, pulse, spo2, breaths, pressure, warm):
         values = {"respiration_rate": breaths, "spo2": spo2, "systolic_bp": pressure, "pulse": pulse,
                   "temperature": warm / 10}  # fmt: skip
         sure, unsure = (ward(sets, sets).body(vitals(values=values)) for sets in (RULED_OUT, OPEN))
         assert unsure["clinical_scores"] == sure["clinical_scores"]
         floors = [[each["action_id"] for each in body["recommendations"] if each["floor"]] for body in (sure, unsure)]
-        assert floors[0] == floors[1]
+        assert floors[1] == [action for action in floors[0] if action != NO_CHANGE]  # relaxing waits for an answer
         if unsure["alert"]["reason"] != sure["alert"]["reason"]:
             assert sure["alert"]["reason"] == "model_risk"
         else:
