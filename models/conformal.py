@@ -23,7 +23,7 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 COVERAGE: Final = 0.85
 """Policy: the share of each class that its set must keep. Trainers take it from here; the manifest is what counts. At
-0.80 hardly any hour of intensive care is called ambiguous for sepsis, at 0.90 every third: see docs/adr."""
+0.80 hardly any hour of intensive care is called ambiguous for sepsis, at 0.90 every fourth: see docs/adr."""
 
 YES_NO: Final = ("no", "yes")
 """Classes of a label that holds or does not."""

@@ -27,6 +27,7 @@ from workers.records import Encoded
 
 Floats = NDArray[np.float32]
 _LABELS: Final = 3  # labels of a note that are shown
+_LIKELY: Final = 0.5  # a rare label is not certain just because its absence would be unusual
 _BANDS: Final = ("low", "medium", "high")
 
 
@@ -122,7 +123,8 @@ class NotesModel:
         labels = self._manifest.labels
         probability = probabilities(calibrated_logits(_host(out.logits), labels, self._manifest.calibration))
         left = answers(probability, self._limits)
-        possible, certain = left & YES != 0, left & (NO | YES) == YES
+        possible = left & YES != 0
+        certain = (left & (NO | YES) == YES) & (probability >= _LIKELY)
         settled: NDArray[np.bool_] = certain.any(axis=1) | np.isnan(self._limits).all()
         embedding, saliency, novelty = _host(out.embedding), _host(out.saliency), _host(out.novelty)
         results = []

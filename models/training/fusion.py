@@ -44,7 +44,7 @@ class FusionPlan:
     """
 
     rows: int = 120_000
-    repeats: int = 4
+    repeats: int = 10
     steps: int = 12
     penalty: float = 0.03
     seed: int = 0

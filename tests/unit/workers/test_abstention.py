@@ -24,6 +24,12 @@ from workers.inference import Models
 OPEN = Conformal(coverage=0.85, least={"no": 0.0, "yes": 0.0})
 RULED_OUT = Conformal(coverage=0.85, least={"no": 0.0, "yes": 1.1})
 NOTHING = Conformal(coverage=0.85, least={"no": 1.1, "yes": 1.1})
+ONLY_YES = Conformal(coverage=0.85, least={"no": 1.1, "yes": 0.0})
+SURGICAL = (
+    "PREOPERATIVE DIAGNOSIS: Torn medial meniscus of the left knee. PROCEDURE: Arthroscopy of the left knee with "
+    "partial meniscectomy. ANESTHESIA: General. The patient was taken to the operating room, placed supine, prepped "
+    "and draped. A tourniquet was inflated. Portals were made, the meniscus was resected, and the wounds were closed."
+)
 FINDINGS = ("normal", "bacterial", "viral")
 SET_OF = {id(OPEN): ["no", "yes"], id(RULED_OUT): ["no"], id(NOTHING): []}
 
@@ -105,15 +111,21 @@ class TestNotesAndImages:
 
     def test_a_note_is_ambiguous_when_no_label_is_certain(self):
         labels = bundle().manifests["notes"].labels
-        text = "The patient was admitted with chest pain and shortness of breath. Lungs are clear."
-        (doubtful,) = models_with(notes=dict.fromkeys(labels, OPEN)).notes.encode([text])
-        yes = Conformal(coverage=0.85, least={"no": 1.1, "yes": 0.0})
-        (clear,) = models_with(notes=dict.fromkeys(labels, OPEN) | {labels[3]: yes}).notes.encode([text])
+        (doubtful,) = models_with(notes=dict.fromkeys(labels, OPEN)).notes.encode([SURGICAL])
+        (clear,) = models_with(notes=dict.fromkeys(labels, ONLY_YES)).notes.encode([SURGICAL])
         foreign = bool(doubtful.quality)
         assert ("ambiguous" in doubtful.reasons) != foreign
         assert "ambiguous" not in clear.reasons
         assert doubtful.possible == (True, True, True)
         assert doubtful.certain == (False, False, False)
+
+    def test_a_label_of_a_note_is_certain_only_if_it_is_likely_too(self):
+        labels = bundle().manifests["notes"].labels
+        (found,) = models_with(notes=dict.fromkeys(labels, ONLY_YES)).notes.encode([SURGICAL])
+        assert found.possible == (True, True, True)
+        assert found.certain == tuple((found.probability >= 0.5).tolist())
+        assert found.certain[0]
+        assert not all(found.certain)
 
     def test_a_foreign_film_shows_no_findings(self):
         body = Ward().body(image(), encoded=encoded(1, quality=1, reasons=("out_of_distribution",)))
