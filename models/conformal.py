@@ -33,6 +33,8 @@ YES: Final = 2
 UNKNOWN: Final = -1
 """Codes of `answers`."""
 
+_LIKELY: Final = 0.5  # a rare label is not certain just because its absence would be unusual
+
 _DIGITS: Final = 8
 _ROUNDING: Final = 1e-9  # 20 * (1 - 0.95) is a little below 1
 
@@ -116,6 +118,12 @@ def answers(probability: Floats, limits: NDArray[np.float64]) -> NDArray[np.int8
     codes: NDArray[np.int8] = (probability <= limits[0]) * np.int8(NO) + (probability >= limits[1]) * np.int8(YES)
     codes[np.isnan(probability + limits[1])] = UNKNOWN
     return codes
+
+
+def certain(code: NDArray[np.int8], probability: Floats) -> NDArray[np.bool_]:
+    """Where yes stands alone and is the more probable answer: (B, L) of `answers` and of the probability of yes."""
+    found: NDArray[np.bool_] = (code & (NO | YES) == YES) & (probability >= _LIKELY)
+    return found
 
 
 def unsettled(code: NDArray[np.int8]) -> NDArray[np.bool_]:

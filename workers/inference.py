@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.bundle import Bundle
 from models.calibration import IDENTITY, calibrated_logits, exclusive_probabilities, probabilities
-from models.conformal import NO, YES, answers, limits
+from models.conformal import YES, answers, certain, limits
 from models.tokens import Tokens
 from models.weights import Thresholds
 from topics.reasons import Reason
@@ -27,7 +27,6 @@ from workers.records import Encoded
 
 Floats = NDArray[np.float32]
 _LABELS: Final = 3  # labels of a note that are shown
-_LIKELY: Final = 0.5  # a rare label is not certain just because its absence would be unusual
 _BANDS: Final = ("low", "medium", "high")
 
 
@@ -123,9 +122,8 @@ class NotesModel:
         labels = self._manifest.labels
         probability = probabilities(calibrated_logits(_host(out.logits), labels, self._manifest.calibration))
         left = answers(probability, self._limits)
-        possible = left & YES != 0
-        certain = (left & (NO | YES) == YES) & (probability >= _LIKELY)
-        settled: NDArray[np.bool_] = certain.any(axis=1) | np.isnan(self._limits).all()
+        possible, sure = left & YES != 0, certain(left, probability)
+        settled = np.logical_or(sure.any(axis=1), np.isnan(self._limits).all())
         embedding, saliency, novelty = _host(out.embedding), _host(out.saliency), _host(out.novelty)
         results = []
         for i, text in enumerate(texts):
@@ -143,7 +141,7 @@ class NotesModel:
                     tuple(reasons),
                     spans(saliency[i], tokens.offsets[i], tokens.mask[i]),
                     possible=tuple(possible[i, top].tolist()),
-                    certain=tuple(certain[i, top].tolist()),
+                    certain=tuple(sure[i, top].tolist()),
                 )
             )
         return results

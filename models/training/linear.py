@@ -34,6 +34,13 @@ class Linear:
     bias: Tensor
 
 
+def mean(solutions: Sequence[Linear]) -> Linear:
+    """The solution whose logits are the mean of theirs."""
+    return Linear(
+        torch.stack([one.table for one in solutions]).mean(0), torch.stack([one.bias for one in solutions]).mean(0)
+    )
+
+
 class Texts:
     """N texts as a bag's weights and as means of word vectors.
 
@@ -42,14 +49,12 @@ class Texts:
         tokenizer: Of the network.
         max_tokens: Of a text that are read.
         vectors: (V, D) of words; None: the words themselves are all there is.
-        scale: Weight of the vectors beside the words.
         usual: The first so many texts tell how rare a word is, and what the mean of the vectors is.
     """
 
     def __init__(
-        self, texts: Sequence[str], tokenizer: NoteTokenizer, max_tokens: int, vectors: Floats | None, scale: float,
-        usual: int,
-    ) -> None:  # fmt: skip
+        self, texts: Sequence[str], tokenizer: NoteTokenizer, max_tokens: int, vectors: Floats | None, usual: int
+    ) -> None:
         bag = WordBag(len(tokenizer), 1)
         every = [tokenizer.encode([text], max_tokens) for text in texts]
         used = np.unique(np.concatenate([one.ids[one.mask] for one in every]))
@@ -65,21 +70,25 @@ class Texts:
             place = torch.searchsorted(self._used, ids[mask])
             self._words[row].scatter_add_(0, place, bag.shares(ids, mask)[mask])
         self._vectors = None if vectors is None else torch.from_numpy(vectors)
-        self.likeness = self._words @ self._words.T
+        self._products = self._words @ self._words.T
         if self._vectors is not None:
             means = self._words @ self._vectors[self._used]
             self._mean = means[:usual].mean(0)
-            spread = float(means[:usual].std(0).mean()) * means.shape[1] ** 0.5
-            self._factor = scale / spread
-            self._means = (means - self._mean) * self._factor
-            self.likeness = self.likeness + self._means @ self._means.T
+            self._spread = float(means[:usual].std(0).mean()) * means.shape[1] ** 0.5
+            self._means = (means - self._mean) / self._spread
 
-    def fold(self, dual: Tensor, bias: Tensor) -> Linear:
-        """A solution over the texts, (N, C) and (C,), as numbers of words."""
+    def likeness(self, scale: float) -> Tensor:
+        """(N, N) products of the texts, with the vectors at this weight beside the words."""
+        if self._vectors is None:
+            return self._products
+        return self._products.addmm(self._means, self._means.T, alpha=scale**2)
+
+    def fold(self, dual: Tensor, bias: Tensor, scale: float) -> Linear:
+        """A solution over the products at this weight, (N, C) and (C,), as numbers of words."""
         table = torch.zeros(len(self.rarity), dual.shape[1])
         table[self._used] = self._words.T @ dual
         if self._vectors is not None:
-            through = self._means.T @ dual * self._factor
+            through = self._means.T @ dual * (scale**2 / self._spread)
             table += self._vectors @ through
             bias = bias - self._mean @ through
         return Linear(table, bias)

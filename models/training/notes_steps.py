@@ -38,7 +38,8 @@ class NotesPlan:
         labels: Most specialties, the most frequent ones of the training part.
         least: Notes of the training part that a specialty must have.
         strength: Of the bags' fit to specialties and to sections (C of scikit-learn).
-        scale: Weight of the encoder's word vectors beside the words, for specialties and for sections.
+        scales: Weights of the encoder's word vectors beside the words, for specialties and for sections: a bag is
+            fitted at each, and their mean is kept, which is one bag again.
         attention: Of the attention blocks.
         seed: Of weights, order and windows.
     """
@@ -46,7 +47,7 @@ class NotesPlan:
     labels: int = EMBEDDING
     least: int = 8
     strength: tuple[float, float] = (20.0, 10.0)
-    scale: tuple[float, float] = (0.25, 0.5)
+    scales: tuple[tuple[float, ...], tuple[float, ...]] = ((0.25,), (0.5,))
     attention: AttentionPlan = field(default_factory=AttentionPlan)
     seed: int = 0
 
@@ -75,12 +76,15 @@ def _parts(identifiers: Sequence[str]) -> dict[str, NDArray[np.int64]]:
 
 
 def _fit_bag(
-    texts: linear.Texts, label: Tensor, strength: float, fold: NDArray[np.int64]
+    texts: linear.Texts, label: Tensor, strength: float, scales: Sequence[float], fold: NDArray[np.int64]
 ) -> tuple[linear.Linear, Tensor]:
-    """The solution over all texts, and the logits that solutions without a text give it."""
-    weight = linear.balanced(label)
-    without = linear.out_of_fold(texts.likeness, label, weight, strength, fold)
-    return texts.fold(*linear.solve(texts.likeness, label, weight, strength)), without
+    """The mean of the solutions over all texts, and of the logits that solutions without a text give it."""
+    weight, found, without = linear.balanced(label), [], []
+    for scale in scales:
+        likeness = texts.likeness(scale)
+        found.append(texts.fold(*linear.solve(likeness, label, weight, strength), scale))
+        without.append(linear.out_of_fold(likeness, label, weight, strength, fold))
+    return linear.mean(found), torch.stack(without).mean(0)
 
 
 class Steps:
@@ -129,6 +133,10 @@ class Steps:
         rows = self.section_rows[part]  # type: ignore[index]
         return [self.said.spoken[i] for i in rows], [self.said.written[i] for i in rows]
 
+    def _scales(self, task: int) -> tuple[float, ...]:
+        """Those of the plan; without vectors one does, for all would be alike."""
+        return self.plan.scales[task] if self.vectors is not None else self.plan.scales[task][:1]
+
     def specialties(self) -> Task:
         """Solve the bag of the specialties and put it into the network."""
         net, training = self.network, self.rows["training"]
@@ -136,11 +144,11 @@ class Steps:
         described = [row for row, text in enumerate(self.about) if text.strip()]
         texts = linear.Texts(
             [*own, *(self.about[row] for row in described)], self.tokenizer, net.config.max_tokens, self.vectors,
-            self.plan.scale[0], len(own),
+            len(own),
         )  # fmt: skip
         order = np.concatenate([np.arange(len(own)), np.array(described, np.int64)])
         label = torch.from_numpy(self.truth[training])
-        found, without = _fit_bag(texts, label[order], self.plan.strength[0], order % _FOLDS)
+        found, without = _fit_bag(texts, label[order], self.plan.strength[0], self._scales(0), order % _FOLDS)
         left, sizes, right = torch.linalg.svd(found.table, full_matrices=False)
         with torch.no_grad():
             width = len(sizes)  # at most one direction a label, and no more labels than the embedding is wide
@@ -160,11 +168,10 @@ class Steps:
             return None
         spoken, written = self.section_texts("training")
         both = [*spoken, *written]
-        texts = linear.Texts(
-            both, self.tokenizer, net.config.max_tokens, self.vectors, self.plan.scale[1], len(both)
-        )  # fmt: skip
+        texts = linear.Texts(both, self.tokenizer, net.config.max_tokens, self.vectors, len(both))
         label = torch.from_numpy(self.header_truth[self.section_rows["training"]]).repeat(2, 1)
-        found, without = _fit_bag(texts, label, self.plan.strength[1], np.tile(np.arange(len(spoken)) % _FOLDS, 2))
+        fold = np.tile(np.arange(len(spoken)) % _FOLDS, 2)
+        found, without = _fit_bag(texts, label, self.plan.strength[1], self._scales(1), fold)
         with torch.no_grad():
             net.section_bag.rarity.copy_(texts.rarity)
             net.section_bag.table.weight.copy_(found.table)

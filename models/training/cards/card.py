@@ -91,7 +91,7 @@ def markdown(manifest: Manifest) -> str:
     return "\n".join(
         [
             f"# {manifest.name} {manifest.version}", "", about.what, "", DISCLAIMER, "",
-            "## Data", "", *(f"- {line}." for line in about.data), "", *made,
+            "## Data", "", *(f"- {line}." for line in manifest.data or about.data), "", *made,
             f"Weights: {manifest.licence}. SHA-256 `{manifest.sha256}`.", "",
             "## Split", "", about.split, "",
             "## Held-out figures", "", about.figures, *_tables(manifest.metrics), "",

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from models.training.cards.about import FIGURES, MINILM, MTS_DIALOG, MTSAMPLES, SPLIT, About
+from models.training.cards.about import FIGURES, MINILM, MINILM_SHA256, MTS_DIALOG, MTSAMPLES, SPLIT, About
+
+
+def sources(*, sections: bool, encoder_sha256: str | None) -> tuple[str, ...]:
+    """What an artefact learned from, one line each: with or without sections, and of which encoder."""
+    if encoder_sha256 is None:
+        vectors = "No pretrained encoder: words that the training texts lack count nothing"
+    elif encoder_sha256 == MINILM_SHA256:
+        vectors = MINILM
+    else:
+        vectors = f"Vectors of words from an encoder whose weights have the SHA-256 {encoder_sha256}, folded in"
+    return MTSAMPLES, *([MTS_DIALOG] if sections else []), vectors
+
 
 ABOUT: Final = About(
     what="A bag of all words beside two attention blocks over the beginning, from an English note to its specialties "

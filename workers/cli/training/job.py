@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ class Job:
         epochs: Passes over the data, or what the model has in their place; None for the plan's own number.
         seed: Of weights, order and augmentation.
         tell: Told of progress.
-        encoder: Folder of a pretrained encoder that notes learn word vectors from; None: they do without.
+        say: Told, in a line, what else people should know.
+        encoder: Folder of a pretrained encoder that notes learn word vectors from; None: the one that is installed.
     """
 
     data: Path
@@ -29,6 +30,7 @@ class Job:
     epochs: int | None
     seed: int
     tell: Progress
+    say: Callable[[str], None]
     encoder: Path | None = None
 
 
@@ -42,6 +44,7 @@ class Made:
         files: Data files that were read, by name below the data folder.
         beside: Files that belong to the artefact beside weights and manifest: name to content.
         built_on: Versions of the models that this one builds on, by name.
+        data: For the card, in place of the sets that a model of this kind usually learns from.
     """
 
     trained: Trained
@@ -49,3 +52,4 @@ class Made:
     files: tuple[str, ...]
     beside: Mapping[str, bytes] = field(default_factory=dict)
     built_on: Mapping[str, str] = field(default_factory=dict)
+    data: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ class Request:
         models: Artefacts to build on.
         epochs: None for the plan's own number.
         seed: Of everything.
-        encoder: A pretrained encoder for notes.
+        encoder: A pretrained encoder for notes; None: the one that is installed.
     """
 
     data: Path
@@ -68,7 +68,7 @@ def run(name: str, trainers: Mapping[str, Callable[[Job], Made]], request: Reque
         try:
             with told(console, folder / run_folder.LOG) as say:
                 say.line(f"{model}: reading {request.data}")
-                job = Job(request.data, base, request.epochs, request.seed, say.tell, request.encoder)
+                job = Job(request.data, base, request.epochs, request.seed, say.tell, say.line, request.encoder)
                 _train(trainer, job, folder, artefact, say)
         except Exception:
             if not say.began:
@@ -98,7 +98,8 @@ def _train(trainer: Callable[[Job], Made], job: Job, folder: Path, artefact: Pat
 
 def _write_artefact(folder: Path, made: Made, data_files: Mapping[str, str]) -> Manifest:
     manifest = made.trained.manifest
-    about = {"data": ABOUT[manifest.name].data, "data_files": dict(data_files), "built_on": dict(made.built_on)}
+    data = made.data or ABOUT[manifest.name].data
+    about = {"data": data, "data_files": dict(data_files), "built_on": dict(made.built_on)}
     written = save(folder, made.trained.state, manifest.model_copy(update=about), made.beside)
     describe(folder, written)
     return written

@@ -43,11 +43,23 @@ def test_solution_is_that_of_scikit_learn():
 @pytest.mark.parametrize("with_vectors", [False, True])
 def test_numbers_of_words_give_the_logits_of_the_texts(tokenizer, with_vectors):
     vectors = np.random.default_rng(1).normal(size=(len(tokenizer), 7)).astype(np.float32) if with_vectors else None
-    texts = linear.Texts(TEXTS, tokenizer, 64, vectors, 0.5, len(TEXTS))
-    dual, bias = linear.solve(texts.likeness, LABEL, torch.ones_like(LABEL), 5.0)
-    found = texts.fold(dual, bias)
-    expected = texts.likeness @ dual + bias
+    texts = linear.Texts(TEXTS, tokenizer, 64, vectors, len(TEXTS))
+    dual, bias = linear.solve(texts.likeness(0.5), LABEL, torch.ones_like(LABEL), 5.0)
+    found = texts.fold(dual, bias, 0.5)
+    expected = texts.likeness(0.5) @ dual + bias
     torch.testing.assert_close(logits(found, TEXTS, tokenizer, texts.rarity), expected, atol=1e-4, rtol=0)
+
+
+def test_the_mean_of_solutions_gives_the_mean_of_their_logits(tokenizer):
+    vectors = np.random.default_rng(1).normal(size=(len(tokenizer), 7)).astype(np.float32)
+    texts = linear.Texts(TEXTS, tokenizer, 64, vectors, len(TEXTS))
+    each = [
+        texts.fold(*linear.solve(texts.likeness(scale), LABEL, torch.ones_like(LABEL), 5.0), scale)
+        for scale in (0.1, 2.0)
+    ]
+    one, other, both = (logits(found, TEXTS, tokenizer, texts.rarity) for found in (*each, linear.mean(each)))
+    assert (one - other).abs().max() > 0.1
+    torch.testing.assert_close(both, (one + other) / 2, atol=1e-4, rtol=0)
 
 
 def test_a_word_never_seen_counts_like_the_words_whose_vectors_are_near(tokenizer):
@@ -60,8 +72,8 @@ def test_a_word_never_seen_counts_like_the_words_whose_vectors_are_near(tokenize
         vectors[names.index(name)] += (0, 1, 0, 0)
     told = []
     for known in (None, vectors):
-        texts = linear.Texts(TEXTS, tokenizer, 64, known, 1.0, len(TEXTS))
-        found = texts.fold(*linear.solve(texts.likeness, LABEL, torch.ones_like(LABEL), 5.0))
+        texts = linear.Texts(TEXTS, tokenizer, 64, known, len(TEXTS))
+        found = texts.fold(*linear.solve(texts.likeness(1.0), LABEL, torch.ones_like(LABEL), 5.0), 1.0)
         told.append(found.table[names.index("patella"), 0].item())
     assert told[0] == 0
     assert told[1] > 0.2
