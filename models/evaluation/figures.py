@@ -69,9 +69,10 @@ def figures(question: Question, *, thresholds: Mapping[str, float] | None = None
         seed: Of the bootstrap.
 
     Returns:
-        The model's metrics as [value, lower, upper]; `baselines`, `subgroups` and `reliability`; `event_1` (the best
-        minimum of sensitivity and positive predictive value over all thresholds, as in the 2012 challenge); `bands`,
-        what acting from each threshold on would mean; `extra` as it came.
+        The model's metrics as [value, lower, upper]; `baselines`, with `auroc_ahead` the model's AUROC less theirs on
+        the same sample of patients; `subgroups` and `reliability`; `event_1` (the best minimum of sensitivity and
+        positive predictive value over all thresholds, as in the 2012 challenge); `bands`, what acting from each
+        threshold on would mean; `extra` as it came.
     """
     truth, draws = question.label, Draws(question.patient.tolist(), seed)
     made = draws.report(truth, question.probability)
@@ -81,6 +82,7 @@ def figures(question: Question, *, thresholds: Mapping[str, float] | None = None
         name: {
             "auroc": draws.interval(auroc, truth, values),
             "auprc": draws.interval(auprc, truth, values),
+            "auroc_ahead": draws.difference(auroc, truth, question.probability, values),
         }
         for name, values in question.baselines.items()
     }

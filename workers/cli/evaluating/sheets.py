@@ -80,9 +80,11 @@ def of_questions(found: Mapping[str, Mapping[str, Any]]) -> Iterator[Sheet]:
     yield from _extras(found)
     for name, one in found.items():
         if one["baselines"]:
-            rows = [["model", cell(one["auroc"]), cell(one["auprc"])]]
-            rows += [[who, cell(each["auroc"]), cell(each["auprc"])] for who, each in one["baselines"].items()]
-            yield Sheet(f"{name}: beside simple scores", ("score", *list(_HEADLINE.values())[:2]), rows)
+            columns = ("score", *(_HEADLINE[key] for key in ("auroc", "auprc")), "model ahead by (AUROC)")
+            rows = [["model", cell(one["auroc"]), cell(one["auprc"]), ""]]
+            keys = ("auroc", "auprc", "auroc_ahead")
+            rows += [[who, *(cell(each[key]) for key in keys)] for who, each in one["baselines"].items()]
+            yield Sheet(f"{name}: beside simple scores", columns, rows)
         for stratum, groups in one["subgroups"].items():
             if groups:
                 yield from _nested(f"{name} by {stratum}", groups)

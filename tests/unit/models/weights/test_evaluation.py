@@ -49,6 +49,19 @@ def test_a_useless_baseline_stands_beside_the_model():
     assert flat["positives"] == one.label.sum()
 
 
+def test_how_far_the_model_is_ahead_is_judged_on_the_same_patients():
+    """A copy of the model is ahead by nothing in every sample, however wide its interval; a worse one lags."""
+    one = question()
+    noisy = one.probability + np.random.default_rng(1).normal(0, 0.1, 400)
+    found = figures(question(baselines={"copy": one.probability, "noisy": noisy}))
+    low, high = found["auroc"][1:]
+    assert high - low > 0.01
+    assert found["baselines"]["copy"]["auroc_ahead"] == [0, 0, 0]
+    ahead, least, most = found["baselines"]["noisy"]["auroc_ahead"]
+    assert ahead == pytest.approx(found["auroc"][0] - found["baselines"]["noisy"]["auroc"][0], abs=2e-4)
+    assert 0 < least < ahead < most
+
+
 def test_bands_say_what_acting_from_a_threshold_on_means():
     label, probability = np.array([1.0, 0, 1, 0, 0]), np.array([0.9, 0.8, 0.7, 0.1, 0.2])
     one = Question("x", label, probability, np.arange(5).astype(str))
