@@ -118,11 +118,14 @@ def _three_classes(bundle: Bundle, films: Films, by_class: Floats) -> dict[str, 
 
 
 def _map(bundle: Bundle, films: Films) -> dict[str, object]:
-    """Of the films of pneumonia alone: elsewhere there is nothing to take away."""
-    rows = np.flatnonzero(films.label > 0)
-    if not len(rows):
+    """Of the films of pneumonia: elsewhere there is nothing to take away. Normal films give what comes instead."""
+    rows, normal = np.flatnonzero(films.label > 0), np.flatnonzero(films.label == 0)
+    if not len(rows) or not len(normal):
         return {}
-    parts = [map_deletion.fall(bundle.imaging, as_input(films.pixels[i])) for i in _batches(rows)]
+    clear = as_input(films.pixels[normal])
+    parts = [
+        map_deletion.fall(bundle.imaging, as_input(films.pixels[i]), clear, seed=int(i[0])) for i in _batches(rows)
+    ]
     top, random, bottom = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
     draws = Draws([films.patient[i] for i in rows.tolist()])
     return {

@@ -6,14 +6,18 @@ import io
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import orjson
 import pytest
+import torch
 from PIL import Image
 
+from models.bundle import load_bundle
 from topics.catalogue import IMAGING, TOPICS, VITALS
 from topics.codec import Decoded, Rejected, decode
 from topics.readings import readings
 from topics.reasons import Reason
+from workers.images.decode import resize
 from workers.simulate import Record, WardPlan, films, ward
 from workers.simulate.course import admit, oxygen_flow, severity, value
 from workers.simulate.poison import KINDS, poison
@@ -144,6 +148,14 @@ def test_a_film_fits_inline_and_opacities_make_it_brighter():
         return sum(part.tobytes()) / (60 * 70)
 
     assert lung(dense) > lung(clear) + 20
+
+
+def test_most_drawn_films_are_ordinary_to_the_shipped_network():
+    pictures = [Image.open(io.BytesIO(films.draw(seed, seed % 4 / 3))) for seed in range(12)]
+    greys = np.stack([resize(np.asarray(picture, np.float32) / 255) for picture in pictures])
+    with torch.inference_mode():
+        novelty = load_bundle().imaging(torch.from_numpy(greys)).novelty
+    assert (novelty <= 1).float().mean() > 0.5
 
 
 @pytest.mark.parametrize("course", ["sepsis", "respiratory"])
