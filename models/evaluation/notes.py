@@ -11,23 +11,22 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.calibration import calibrated_logits, probabilities
-from models.conformal import answers, certain, limits
+from models.conformal import limits
 from models.evaluation.figures import Question, Summary
 from models.evaluation.tfidf import NAME, TfIdf
 from models.training.metrics import Draws, calibration_error
 from models.training.note_texts import NoteSet, SectionSet, encode, section_logits
-from models.training.notes_figures import Organs, one_of, several
+from models.training.notes_figures import Organs, one_of, prediction_sets, several
 
 _HALF: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What the model says of N notes: truth, probability and certain, labels that alone are left, are (N, L)."""
+    """What the model says of N notes: truth and probability are (N, L)."""
 
     truth: NDArray[np.float64]
     probability: NDArray[np.float64]
-    certain: NDArray[np.bool_]
     flagged: NDArray[np.bool_]
 
 
@@ -36,8 +35,7 @@ def _read(bundle: Bundle, notes: NoteSet) -> _Read:
     out = encode(bundle.notes, bundle.tokenizer, notes.texts)
     probability = probabilities(calibrated_logits(out.logits.numpy(), manifest.labels, manifest.calibration))
     truth = np.array([[float(name in of) for name in manifest.labels] for of in notes.specialties])
-    sure = certain(answers(probability, limits(manifest.labels, manifest.conformal)), probability)
-    return _Read(truth, probability.astype(float), sure, (out.novelty > 1).numpy())
+    return _Read(truth, probability.astype(float), (out.novelty > 1).numpy())
 
 
 def notes_questions(
@@ -78,10 +76,8 @@ def _several(bundle: Bundle, notes: NoteSet, read: _Read, beside: NDArray[np.flo
     found["ece_of_all_labels"] = Draws(flat).interval(
         calibration_error, read.truth.ravel(), read.probability.ravel()
     )  # fmt: skip
-    if manifest.conformal:
-        sure, draws = read.certain.sum(1), Draws(who)
-        found["share_without_a_certain_label"] = draws.mean((sure == 0).astype(float))
-        found["right_of_certain_labels"] = draws.ratio((read.certain * read.truth).sum(1), sure)
+    if manifest.conformal.keys() >= set(manifest.labels):
+        found |= prediction_sets(read.truth, read.probability, limits(manifest.labels, manifest.conformal), who)
     found["share_flagged_as_foreign"] = round(float(read.flagged.mean()), 4)
     if beside is not None:
         found[NAME] = several(read.truth, beside, np.full(len(least), _HALF), who)

@@ -1,7 +1,8 @@
 """Train the notes network: the specialties of a note, several at once, and the header over a section.
 
 The bags of words are solved first, as convex problems; then the attention blocks learn what the bags leave unexplained
-(`models.training.attention`). With a pretrained encoder, the bags also see the vectors that it has for the words.
+(`models.training.attention`). With a pretrained encoder, the bags also see the vectors that it has for the words:
+once for each weight of the vectors beside the words, and the mean of these bags is kept.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch import Tensor
 
 from models.bert import Encoder
 from models.calibration import IDENTITY, calibrated_logits, probabilities
-from models.conformal import fit_yes_no
+from models.conformal import fit_yes_no, limits
 from models.notes import NotesEncoder
 from models.tokens import FILE, NoteTokenizer
 from models.training import calibrate, notes_novelty
 from models.training.metrics import Draws, report
 from models.training.note_texts import NoteSet, SectionSet, encode, section_logits
-from models.training.notes_figures import Organs, best_threshold, one_of, several
+from models.training.notes_figures import Organs, best_threshold, one_of, prediction_sets, several
 from models.training.notes_steps import Held, NotesPlan, Steps
 from models.training.outcome import Progress, Trained, silent
 from models.training.split import PARTS
@@ -122,6 +123,7 @@ def _figures(run: Steps, manifest: Manifest, organs: Organs | None) -> dict[str,
     found: dict[str, object] = {
         "all_labels": report(truth.ravel(), probability.ravel(), spread),
         "several_labels": several(truth, probability, least, who),
+        "prediction_sets": prediction_sets(truth, probability, limits(run.labels, manifest.conformal), who),
         "flagged_as_foreign": round(float((out.novelty > 1).float().mean()), 4),
     }
     if organs is not None:

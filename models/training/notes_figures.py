@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.conformal import NO, YES, answers, certain
 from models.training.metrics import Array, Draws, auprc, auroc, rounded
 
 Floats = NDArray[np.float64]
@@ -89,6 +90,29 @@ def one_of(
         "rows": len(truth),
         "f1_of_each": {name: rounded(each[k]) for k, name in enumerate(classes) if real[k]},
         "rows_of_each": {name: int(real[k]) for k, name in enumerate(classes) if real[k]},
+    }
+
+
+def prediction_sets(truth: Floats, probability: Floats, limits: Floats, who: Sequence[str]) -> dict[str, object]:
+    """Whether the sets of all labels together keep what they promise, and what they leave of a note.
+
+    Args:
+        truth: (N, L) 0 or 1.
+        probability: (N, L) calibrated.
+        limits: (2, L) of `models.conformal.limits`; every label has a set.
+        who: (N,) whose row.
+
+    Returns:
+        Shares with intervals: of the labels that hold, those whose set has yes, and of the others, those whose set has
+        no; of the notes, those without a label that is certain; of the labels that are certain, those that hold.
+    """
+    left, draws = answers(probability, limits), Draws(list(who))
+    sure = certain(left, probability)
+    return {
+        "coverage_of_yes": draws.ratio((truth * (left & YES != 0)).sum(1), truth.sum(1)),
+        "coverage_of_no": draws.ratio(((1 - truth) * (left & NO != 0)).sum(1), (1 - truth).sum(1)),
+        "notes_without_a_certain_label": draws.mean((~sure.any(1)).astype(float)),
+        "certain_labels_that_hold": draws.ratio((sure * truth).sum(1), sure.sum(1)),
     }
 
 

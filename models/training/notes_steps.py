@@ -47,7 +47,7 @@ class NotesPlan:
     labels: int = EMBEDDING
     least: int = 8
     strength: tuple[float, float] = (20.0, 10.0)
-    scales: tuple[tuple[float, ...], tuple[float, ...]] = ((0.25,), (0.5,))
+    scales: tuple[tuple[float, ...], tuple[float, ...]] = ((0.15, 0.25, 0.4), (0.5,))
     attention: AttentionPlan = field(default_factory=AttentionPlan)
     seed: int = 0
 

@@ -55,8 +55,8 @@ def test_every_label_and_both_summaries_are_asked_with_the_baseline_beside(bundl
 def test_notes_without_a_certain_label_are_counted(bundle):
     told = NoteSet(["bladder stone kidney", "the of and", "headache nerve seizure"], [("Urology",)] * 3, list("abc"))
     several = next(one for one in notes_questions(bundle, told, ORGANS) if isinstance(one, Summary)).figures
-    assert several["share_without_a_certain_label"][0] == pytest.approx(1 / 3, abs=1e-3)
-    assert several["right_of_certain_labels"][0] == 0.5
+    assert several["notes_without_a_certain_label"][0] == pytest.approx(1 / 3, abs=1e-3)
+    assert several["certain_labels_that_hold"][0] == 0.5
 
 
 def test_without_a_folder_for_the_baseline_there_is_none(bundle):

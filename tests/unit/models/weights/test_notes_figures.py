@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from models.training.metrics import Draws
-from models.training.notes_figures import Organs, best_threshold, one_of, several
+from models.training.notes_figures import Organs, best_threshold, one_of, prediction_sets, several
 
 ORGANS = Organs(("Urology", "Neurology", "Podiatry"), ("Urology", "Neurology"))
 
@@ -16,6 +16,17 @@ def test_macro_f1_is_that_of_scikit_learn():
     assert found["accuracy"][0] == pytest.approx((truth == said).mean(), abs=1e-4)
     assert found["macro_f1"][1] < found["macro_f1"][0] < found["macro_f1"][2]
     assert sum(found["rows_of_each"].values()) == 80
+
+
+def test_prediction_sets_are_judged_over_all_labels_of_all_notes():
+    # Both labels: no is left up to 0.6, yes from 0.3.
+    truth = np.array([[1, 0], [1, 0], [0, 1], [0, 0]], float)
+    probability = np.array([[0.9, 0.1], [0.4, 0.7], [0.5, 0.2], [0.1, 0.1]])
+    found = prediction_sets(truth, probability, np.array([[0.6, 0.6], [0.3, 0.3]]), list("abcd"))
+    assert found["coverage_of_yes"][0] == pytest.approx(2 / 3, abs=1e-4)  # not the one at 0.2
+    assert found["coverage_of_no"][0] == pytest.approx(4 / 5, abs=1e-4)  # not the one at 0.7
+    assert found["notes_without_a_certain_label"][0] == 0.5
+    assert found["certain_labels_that_hold"][0] == 0.5
 
 
 def test_figures_of_several_labels_are_those_of_scikit_learn():
