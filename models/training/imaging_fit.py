@@ -40,6 +40,7 @@ class ImagingPlan:
         average: How much of the running average of the weights stays at each step.
         smoothing: Of the labels.
         disguise: Changes of appearance.
+        device: Where the steps are computed; films are drawn and disguised on the CPU, the same for every device.
     """
 
     epochs: int = 8
@@ -51,6 +52,7 @@ class ImagingPlan:
     average: float = 0.99
     smoothing: float = 0.05
     disguise: Disguise = field(default_factory=Disguise)
+    device: str = "cpu"
 
 
 class Held:
@@ -94,7 +96,8 @@ def halved(pixels: Pixels) -> Tensor:
 
 
 def _logits(network: ImagingEncoder, films: Tensor) -> Tensor:
-    return torch.cat([network.read(films[i : i + 64]).logits for i in range(0, len(films), 64)])
+    device = network.head.weight.device
+    return torch.cat([network.read(films[i : i + 64].to(device)).logits.cpu() for i in range(0, len(films), 64)])
 
 
 def fit(
@@ -114,6 +117,7 @@ def fit(
         The averaged network of the epoch that did best on held-back films, and one mapping an epoch.
     """
     order, random = np.random.default_rng(plan.seed), torch.Generator().manual_seed(plan.seed)
+    network.to(plan.device)
     steps, chance = max(1, len(films) // plan.batch), _chances(label.numpy())
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=plan.epochs * steps + 1)
@@ -122,8 +126,8 @@ def fit(
         rows, total = order.choice(len(films), (steps, plan.batch), p=chance), 0.0
         network.train()
         for step, chosen in enumerate(rows):
-            out = network.read(plan.disguise(films[chosen], random))
-            loss = F.cross_entropy(out.logits, label[chosen], label_smoothing=plan.smoothing)
+            out = network.read(plan.disguise(films[chosen], random).to(plan.device))
+            loss = F.cross_entropy(out.logits, label[chosen].to(plan.device), label_smoothing=plan.smoothing)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -137,7 +141,7 @@ def fit(
             best = copy.deepcopy(average.network)
         elif epoch + 1 - highest >= plan.patience:
             break
-    return best, history
+    return best.cpu(), history
 
 
 def _standing(one: dict[str, float]) -> float:

@@ -39,8 +39,9 @@ class Scores:
 def score(network: VitalsEncoder, stays: Sequence[Events], head: int) -> Scores:
     """Run whole stays through the network, as they lie."""
     found: list[tuple[Tensor, Tensor, NDArray[np.str_], NDArray[np.bool_]]] = []
+    device = network.head.weight.device
     for batch in batches(stays, _STAYS_AT_ONCE):
-        states = network(*batch.inputs)
+        states = network(*batch.on(device).inputs).cpu()
         real = ~torch.isnan(batch.label)
         lengths = real.sum(1).numpy()
         who = np.repeat(np.array([stays[i].patient_id for i in batch.rows]), lengths)
@@ -49,7 +50,7 @@ def score(network: VitalsEncoder, stays: Sequence[Events], head: int) -> Scores:
         found.append((states[real], batch.label[real], who, last))
     state = torch.cat([one[0] for one in found])
     return Scores(
-        network.heads(state)[:, head].numpy(), torch.cat([one[1] for one in found]).numpy(),
+        network.heads(state.to(device))[:, head].cpu().numpy(), torch.cat([one[1] for one in found]).numpy(),
         np.concatenate([one[2] for one in found]), np.concatenate([one[3] for one in found]), state,
     )  # fmt: skip
 

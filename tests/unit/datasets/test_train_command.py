@@ -13,6 +13,7 @@ from models.bundle import load_bundle
 from models.training.outcome import Trained
 from models.training.ranker import RankerPlan
 from models.weights import Manifest, load
+from workers.cli.errors import UserError
 from workers.cli.train import app
 from workers.cli.training.job import Made
 from workers.cli.training.run import Request
@@ -132,6 +133,27 @@ def test_the_same_seed_gives_the_same_weights(tmp_path, model, sets):
     other = load(trained(tmp_path, "--seed", "1", model=model))[1]
     assert other.sha256 != first.sha256
     assert other.data_files == first.data_files != {}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+@pytest.mark.parametrize(
+    ("model", "sets"), [("vitals", (made_sets.sepsis, made_sets.mortality)), ("imaging", (made_sets.films,))]
+)
+def test_a_gpu_trains_to_about_what_the_cpu_does(tmp_path, model, sets):
+    for each in sets:
+        each(tmp_path / "data")
+    by_cpu, by_gpu = (load(trained(tmp_path, "--device", name, model=model))[0] for name in ("cpu", "cuda"))
+    for name, tensor in by_cpu.items():
+        torch.testing.assert_close(by_gpu[name], tensor, rtol=0.05, atol=0.05, msg=name)
+
+
+@pytest.mark.parametrize("name", ["mps", "tpu9", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_helpful_line(tmp_path, name):
+    made_sets.sepsis(tmp_path / "data")
+    result = CliRunner().invoke(app, ["ranker", "--data", str(tmp_path / "data"), "--device", name])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).startswith(f"--device {name} ")
+    assert not (tmp_path / "runs").exists()
 
 
 def made(name, history=()):

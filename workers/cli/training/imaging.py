@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.imaging import ImagingEncoder
 from models.training.imaging import Foreign, train_imaging
 from models.training.imaging_fit import ImagingPlan
@@ -13,7 +15,9 @@ from workers.datasets.films import adult_films, films
 
 def imaging(job: Job) -> Made:
     """On films of children (Kermany); films of adults (NIH), where there are some, measure the novelty flag."""
-    plan = ImagingPlan(seed=job.seed) if job.epochs is None else ImagingPlan(epochs=job.epochs, seed=job.seed)
+    plan = ImagingPlan(seed=job.seed, device=job.device)
+    if job.epochs is not None:
+        plan = replace(plan, epochs=job.epochs)
     initial = of_lite0(pretrained.lite0(), ImagingEncoder().state_dict())
     children, adults = films(job.data), adult_films(job.data)
     foreign = None if adults is None else Foreign(*adults)

@@ -22,6 +22,7 @@ class Job:
         seed: Of weights, order and augmentation.
         tell: Told of progress.
         say: Told, in a line, what else people should know.
+        device: Where vitals and imaging are trained, as torch names it; the others take minutes on a CPU.
         encoder: Folder of a pretrained encoder that notes learn word vectors from; None: the one that is installed.
     """
 
@@ -31,6 +32,7 @@ class Job:
     seed: int
     tell: Progress
     say: Callable[[str], None]
+    device: str = "cpu"
     encoder: Path | None = None
 
 

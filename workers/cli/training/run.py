@@ -29,6 +29,7 @@ class Request:
         models: Artefacts to build on.
         epochs: None for the plan's own number.
         seed: Of everything.
+        device: Where vitals and imaging are trained.
         encoder: A pretrained encoder for notes; None: the one that is installed.
     """
 
@@ -38,6 +39,7 @@ class Request:
     models: Path | None
     epochs: int | None
     seed: int
+    device: str = "cpu"
     encoder: Path | None = None
 
 
@@ -68,7 +70,10 @@ def run(name: str, trainers: Mapping[str, Callable[[Job], Made]], request: Reque
         try:
             with told(console, folder / run_folder.LOG) as say:
                 say.line(f"{model}: reading {request.data}")
-                job = Job(request.data, base, request.epochs, request.seed, say.tell, say.line, request.encoder)
+                job = Job(
+                    request.data, base, request.epochs, request.seed, say.tell, say.line, request.device,
+                    request.encoder,
+                )  # fmt: skip
                 _train(trainer, job, folder, artefact, say)
         except Exception:
             if not say.began:
