@@ -74,3 +74,6 @@ OVERRIDE_REASONS: Final[dict[str, OverrideReason]] = {
     "implementation-challenges": OverrideReason("Implementation challenges"),
     "comorbidity-disability": OverrideReason("Comorbidity or disability"),
 }
+
+OFFERED: Final = tuple(OVERRIDE_REASONS)[:12]
+"""Codes of the set that is offered to clinicians; the others are for systems that can ask more closely."""

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from workers.cli import contexts, dead_letters, doctor, models, replay, schemas, settings_table, simulate, tail, topics
+from workers.cli import (
+    contexts,
+    dead_letters,
+    doctor,
+    models,
+    project,
+    replay,
+    schemas,
+    settings_table,
+    simulate,
+    tail,
+    topics,
+)
 from workers.cli.errors import explain
 from workers.cli.shared import INTERRUPTED, err, load_settings
 from workers.demo import command as demo
@@ -74,6 +86,7 @@ def _register() -> None:
     app.command("simulate")(simulate.simulate)
     app.command("replay")(replay.replay)
     app.command("tail")(tail.tail)
+    app.command("project")(project.project)
     app.add_typer(topics.app, name="topics")
     app.add_typer(schemas.app, name="schemas")
     app.add_typer(dead_letters.app, name="dead-letters")

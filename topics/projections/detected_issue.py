@@ -1,0 +1,73 @@
+"""A FHIR R4 DetectedIssue of an alert.
+
+Decides the status. R4 has no "mitigated" (R5 added it): an alert that stands is `preliminary`, for it may yet change,
+and a cleared one is `final` with the end of its period. No mitigation is claimed: a score that fell says nothing of what
+was done. It is a record and pages nobody, so a stale alert is recorded too. Nothing for `suppress` and `none`: there is
+no news.
+
+Upsert: PUT [base]/DetectedIssue?identifier=urn:wardstream:alert|<alert_id>
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from topics.projections import fhir, wording
+from topics.projections.fhir import UNSAID, Systems
+from topics.projections.reading import Published, read
+from topics.recommendation import RecommendationEvent
+
+KIND: Final = "DetectedIssue"
+SEVERITY: Final = {"critical": "high", "warning": "moderate", "info": "low"}
+
+
+def detected_issue(published: Published, systems: Systems = UNSAID) -> dict[str, Any] | None:
+    """The issue; None where the alert does not change.
+
+    Raises:
+        ValueError: This is no recommendation.
+    """
+    event = read(published)
+    alert = event.alert
+    if alert.state not in ("raise", "update", "clear") or alert.alert_id is None:
+        return None
+    cleared = alert.state == "clear"
+    return fhir.resource(
+        KIND,
+        identifier=[fhir.identifier(fhir.ALERT, alert.alert_id)],
+        status="final" if cleared else "preliminary",
+        code=_code(event),
+        severity=SEVERITY[alert.tier] if alert.tier else None,
+        patient=fhir.patient(event, systems),
+        identifiedPeriod=_period(event, cleared=cleared),
+        author=fhir.device(),
+        evidence=_evidence(event),
+        detail=_detail(event),
+    )
+
+
+def _code(event: RecommendationEvent) -> dict[str, Any]:
+    action = event.alert.action_id
+    coding = None if action is None else [{"system": fhir.ACTION, "code": action}]
+    return fhir.present(coding=coding, text="Possible clinical deterioration")
+
+
+def _period(event: RecommendationEvent, *, cleared: bool) -> dict[str, Any]:
+    """From the raise to the clearing; a late event may clear, but never before the raise."""
+    start = event.alert.raised_at or event.caused_by.event_time
+    end = max(start, event.caused_by.event_time) if cleared else None
+    return fhir.present(start=fhir.instant(start), end=fhir.instant(end))
+
+
+def _evidence(event: RecommendationEvent) -> list[dict[str, Any]]:
+    """The score, the assessment with all risks, and each risk in words."""
+    assessment = fhir.reference("RiskAssessment", fhir.RECOMMENDATION, event.recommendation_id)
+    said = [wording.news2(event.clinical_scores.news2), *(wording.risk_line(event, risk) for risk in event.risks)]
+    return [{"code": [{"text": text} for text in said], "detail": [assessment]}]
+
+
+def _detail(event: RecommendationEvent) -> str:
+    alert = event.alert
+    stale = ["published after it expired"] if alert.stale else []
+    parts = [f"Alert {alert.state}, revision {alert.revision}: {wording.reason(event)}", *stale]
+    return ". ".join([*parts, *wording.doubts(event), wording.NOTICE])
