@@ -1,7 +1,7 @@
 """A FHIR R4 DetectedIssue of an alert.
 
 Decides the status. R4 has no "mitigated" (R5 added it): an alert that stands is `preliminary`, for it may yet change,
-and a cleared one is `final` with the end of its period. No mitigation is claimed: a score that fell says nothing of what
+and a cleared one is `final` with the end of its period. No mitigation is claimed: a score that fell does not say what
 was done. It is a record and pages nobody, so a stale alert is recorded too. Nothing for `suppress` and `none`: there is
 no news.
 

@@ -79,19 +79,13 @@ def _projection(kind: Kind, systems: Systems) -> Projection:
     from topics.projections.detected_issue import detected_issue
     from topics.projections.risk_assessment import risk_assessment, superseded
 
-    def project_one(event: RecommendationEvent) -> list[dict[str, Any]]:
-        if kind is Kind.risk_assessment:
-            return [*superseded(event, systems), risk_assessment(event, systems)]
-        made = (
-            card(event)
-            if kind is Kind.cds_hooks
-            else detected_issue(event, systems)
-            if kind is Kind.detected_issue
-            else communication_request(event, systems)
-        )
-        return [] if made is None else [made]
-
-    return project_one
+    every: dict[Kind, Callable[[RecommendationEvent], list[dict[str, Any] | None]]] = {
+        Kind.cds_hooks: lambda event: [card(event)],
+        Kind.risk_assessment: lambda event: [*superseded(event, systems), risk_assessment(event, systems)],
+        Kind.detected_issue: lambda event: [detected_issue(event, systems)],
+        Kind.communication_request: lambda event: [communication_request(event, systems)],
+    }
+    return lambda event: [made for made in every[kind](event) if made is not None]
 
 
 def recommendations(file: Path) -> Iterator[RecommendationEvent]:

@@ -1,0 +1,108 @@
+"""Writes every recommendation to a FHIR R4 server as RiskAssessment, DetectedIssue and CommunicationRequest.
+
+    KAFKA_BOOTSTRAP_SERVERS=localhost:9092 FHIR_BASE_URL=https://fhir.example/r4 \
+    PATIENT_SYSTEM=https://hospital.example/mrn python fhir_poster.py
+
+Every write is a conditional update by identifier (recommendation or alert), so that a repeat changes nothing. Offsets
+are committed when the server has taken what the records gave. It must offer conditional updates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+from topics.projections.communication_request import communication_request
+from topics.projections.detected_issue import detected_issue
+from topics.projections.fhir import Systems
+from topics.projections.reading import read_json
+from topics.projections.risk_assessment import risk_assessment, superseded
+from topics.recommendation import RecommendationEvent
+
+TOPIC = "patient.recommendations"
+FHIR_JSON = {"Content-Type": "application/fhir+json"}
+TIMEOUT = ClientTimeout(total=30)
+
+
+class Poster:
+    """What is to be written."""
+
+    def __init__(
+        self, session: ClientSession, base: str, systems: Systems, *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC), pause_s: float = 2.0,
+    ) -> None:  # fmt: skip
+        self._session, self._base, self._systems = session, base.rstrip("/"), systems
+        self._now, self._pause_s = now, pause_s
+        self._revisions: dict[str, int] = {}
+
+    async def take(self, record: ConsumerRecord) -> None:
+        """Write what one record gives."""
+        if record.value is None:
+            return
+        try:
+            event = read_json(record.value)
+        except ValueError:  # its text may repeat the patient's data
+            print(f"not a recommendation: partition {record.partition} offset {record.offset}", file=sys.stderr)
+            return
+        for resource in self.resources(event):
+            await self._put(resource)
+
+    def resources(self, event: RecommendationEvent) -> list[dict[str, Any]]:
+        """In the order in which they are to be written: what is withdrawn comes first."""
+        made = [*superseded(event, self._systems), risk_assessment(event, self._systems)]
+        alert = event.alert
+        if alert.alert_id is None or alert.revision < self._revisions.get(alert.alert_id, 0):
+            return made  # a repeat of an older revision
+        self._revisions[alert.alert_id] = alert.revision
+        issue, request = detected_issue(event, self._systems), communication_request(event, self._systems)
+        over = alert.expires_at is not None and self._now() >= alert.expires_at
+        if request is not None and request["status"] == "active" and over:
+            request = None  # too late to tell anybody
+        if alert.state == "clear":
+            del self._revisions[alert.alert_id]
+        return made + [each for each in (issue, request) if each is not None]
+
+    async def _put(self, resource: dict[str, Any]) -> None:
+        """Until it is written; raises where the server refuses it for good, and nothing is committed."""
+        (ident,) = resource["identifier"]
+        url, which = f"{self._base}/{resource['resourceType']}", {"identifier": f"{ident['system']}|{ident['value']}"}
+        while True:
+            try:
+                async with self._session.put(
+                    url, params=which, json=resource, headers=FHIR_JSON, timeout=TIMEOUT, raise_for_status=True
+                ):
+                    return
+            except ClientResponseError as error:
+                if error.status < 500 and error.status not in (409, 429):
+                    raise
+            except (ClientError, TimeoutError):
+                pass
+            print("the FHIR server does not answer, trying again", file=sys.stderr)
+            await asyncio.sleep(self._pause_s)
+
+
+async def main() -> None:
+    """Read, write, commit."""
+    consumer = AIOKafkaConsumer(
+        TOPIC, bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], group_id="fhir-poster",
+        enable_auto_commit=False, auto_offset_reset="earliest",
+    )  # fmt: skip
+    systems = Systems(os.environ.get("PATIENT_SYSTEM"), os.environ.get("ENCOUNTER_SYSTEM"))
+    async with ClientSession() as session, consumer:
+        poster = Poster(session, os.environ["FHIR_BASE_URL"], systems)
+        while True:
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                for record in records:
+                    await poster.take(record)
+            await consumer.commit()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
