@@ -13,11 +13,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from topics.projections.communication_request import communication_request
 from topics.projections.detected_issue import detected_issue
@@ -101,7 +103,8 @@ async def main() -> None:
             for records in (await consumer.getmany(timeout_ms=1000)).values():
                 for record in records:
                     await poster.take(record)
-            await consumer.commit()
+            with suppress(CommitFailedError, IllegalStateError):  # reassigned meanwhile: the other reads it again
+                await consumer.commit()
 
 
 if __name__ == "__main__":

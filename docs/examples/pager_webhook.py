@@ -16,11 +16,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from topics.projections.cds_hooks import summary
 from topics.projections.reading import read_json
@@ -142,8 +144,9 @@ async def main() -> None:
                 for record in records:
                     await pager.take(record)
             await pager.tick()
-            positions = {each: await consumer.position(each) for each in consumer.assignment()}
-            await consumer.commit(pager.done(positions))
+            with suppress(CommitFailedError, IllegalStateError):  # reassigned meanwhile: the other reads it again
+                positions = {each: await consumer.position(each) for each in consumer.assignment()}
+                await consumer.commit(pager.done(positions))
 
 
 if __name__ == "__main__":

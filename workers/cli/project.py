@@ -107,18 +107,20 @@ def recommendations(file: Path) -> Iterator[RecommendationEvent]:
 
 def _values(stream: BinaryIO, name: str) -> Iterator[tuple[int, Any]]:
     """Each line's JSON with its number; or, where the first line is no JSON by itself, that of the whole."""
+    first = True
     for number, line in enumerate(stream, start=1):
         if not line.strip():
             continue
         try:
             value = orjson.loads(line)
         except orjson.JSONDecodeError:
-            if number > 1:
+            if not first:
                 raise UserError(f"{name}, line {number}: not JSON") from None
             try:
                 value = orjson.loads(line + stream.read())
             except orjson.JSONDecodeError:
                 raise UserError(f"{name}: neither JSON nor JSON lines") from None
+        first = False
         yield number, value
 
 

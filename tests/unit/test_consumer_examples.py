@@ -1,0 +1,231 @@
+"""The example consumers of the docs, against a fake HTTP server and hand-made records."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponseError, ClientSession, web
+from aiohttp.test_utils import TestServer
+from aiokafka import ConsumerRecord, TopicPartition
+
+from tests.unit.projections.published import cleared, published
+from topics.projections.fhir import Systems
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+NOON = datetime(2026, 3, 1, 7, 16, tzinfo=UTC)  # a minute after the example's alert
+ALERT_ID = published()["alert"]["alert_id"]
+PARTITION = TopicPartition("patient.recommendations", 0)
+
+
+def program(name: str) -> ModuleType:
+    """An example as a module; nothing of it runs at import."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGER, POSTER = program("pager_webhook"), program("fhir_poster")
+
+
+class Server:
+    """Answers every request with the next status of `answers`, then 200; keeps what it accepted."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+        self.got: list[tuple[str, str, Any]] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        status = self.answers.pop(0) if self.answers else 200
+        if status == 200:
+            self.got.append((request.method, str(request.rel_url), await request.json()))
+        return web.Response(status=status)
+
+    @asynccontextmanager
+    async def running(self):
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        async with TestServer(app) as server, ClientSession() as session:
+            yield session, str(server.make_url("/in"))
+
+
+class Clock:
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def record(value: dict[str, Any] | bytes, offset: int = 0) -> ConsumerRecord:
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    state = "raise" if isinstance(value, bytes) else value["alert"]["state"]
+    headers = (("wardstream-alert-state", state.encode()),)
+    return ConsumerRecord(*PARTITION, offset, 0, 0, None, raw, None, 0, len(raw), headers)
+
+
+class TestPager:
+    @asynccontextmanager
+    async def pager(self, server: Server, clock: Clock | None = None):
+        async with server.running() as (session, url):
+            yield PAGER.Pager(session, url, now=clock or Clock(), pause_s=0)
+
+    async def sent(self, *events: dict[str, Any], now: datetime = NOON) -> list[tuple[str, int]]:
+        server = Server()
+        async with self.pager(server, Clock(now)) as pager:
+            for event in events:
+                await pager.take(record(event))
+        return [(body["event"], body["revision"]) for _, _, body in server.got]
+
+    async def test_pages_what_is_raised_or_worse_and_takes_back_what_is_cleared(self):
+        worse = published({"state": "update", "revision": 2})
+        over = cleared()
+        over["alert"]["revision"] = 3
+        assert await self.sent(published(), worse, over) == [("trigger", 1), ("trigger", 2), ("resolve", 3)]
+
+    async def test_says_who_how_urgent_and_until_when(self):
+        server = Server()
+        async with self.pager(server) as pager:
+            await pager.take(record(published()))
+        ((method, path, body),) = server.got
+        assert (method, path) == ("POST", "/in")
+        assert body["key"] == ALERT_ID
+        assert (body["tier"], body["patient_id"], body["unit"]) == ("critical", "example-patient-17", "ward-7")
+        assert body["text"].startswith("Critical alert: NEWS2 10")
+        assert body["ack_by"] == "2026-03-01T07:30:00+00:00"
+
+    @pytest.mark.parametrize("state", ["none", "suppress"])
+    async def test_leaves_what_is_not_news(self, state):
+        assert await self.sent(published({"state": state})) == []
+
+    async def test_never_pages_a_stale_or_expired_alert(self):
+        assert await self.sent(published({"stale": True})) == []
+        assert await self.sent(published(), now=NOON + timedelta(hours=9)) == []
+
+    async def test_an_older_revision_does_not_follow_a_newer_one(self):
+        assert await self.sent(published({"state": "update", "revision": 2}), published()) == [("trigger", 2)]
+
+    async def test_asks_again_once_when_nobody_has_acknowledged_in_time(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            await pager.tick()
+            assert [body["event"] for *_, body in server.got] == ["trigger"]
+            clock.now += timedelta(minutes=15)
+            await pager.tick()
+            await pager.tick()
+        assert [body["event"] for *_, body in server.got] == ["trigger", "escalate"]
+
+    @pytest.mark.parametrize("change", [{"ack_by": None}, {"expires_at": "2026-03-01T07:20:00Z"}])
+    async def test_does_not_ask_again_without_a_deadline_or_after_the_alert_has_expired(self, change):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published(change)))
+            clock.now += timedelta(hours=1)
+            await pager.tick()
+        assert [body["event"] for *_, body in server.got] == ["trigger"]
+
+    async def test_commits_no_record_whose_alert_still_waits(self):
+        clock = Clock()
+        async with self.pager(Server(), clock) as pager:
+            await pager.take(record(published({"state": "none"}), 4))
+            assert pager.done({PARTITION: 5}) == {PARTITION: 5}
+            await pager.take(record(published(), 5))
+            await pager.take(record(published({"state": "none"}), 6))
+            assert pager.done({PARTITION: 7}) == {PARTITION: 5}
+            clock.now += timedelta(minutes=15)
+            await pager.tick()
+            assert pager.done({PARTITION: 7}) == {PARTITION: 7}
+
+    async def test_forgets_what_another_member_watches(self):
+        async with self.pager(Server()) as pager:
+            await pager.take(record(published(), 5))
+            pager.keep([TopicPartition("patient.recommendations", 1)])
+            assert pager.waiting == {}
+
+    async def test_tries_again_until_the_webhook_takes_it(self):
+        server = Server(503, 429)
+        async with self.pager(server) as pager:
+            await pager.take(record(published()))
+        assert [body["event"] for *_, body in server.got] == ["trigger"]
+
+    async def test_stops_uncommitted_where_the_webhook_refuses_for_good(self):
+        async with self.pager(Server(400)) as pager:
+            with pytest.raises(ClientResponseError):
+                await pager.take(record(published()))
+
+    async def test_a_record_that_cannot_be_read_is_named_without_its_values(self, capsys):
+        async with self.pager(Server()) as pager:
+            await pager.take(record(b'{"patient_id": "secret"}', 9))
+        assert capsys.readouterr().err == "not a recommendation: partition 0 offset 9\n"
+
+
+class TestPoster:
+    @asynccontextmanager
+    async def poster(self, server: Server, now: datetime = NOON):
+        async with server.running() as (session, url):
+            yield POSTER.Poster(session, url, Systems("urn:x:mrn"), now=Clock(now), pause_s=0)
+
+    async def written(self, *events: dict[str, Any], now: datetime = NOON) -> list[tuple[str, str]]:
+        server = Server()
+        async with self.poster(server, now) as poster:
+            for event in events:
+                await poster.take(record(event))
+        assert {method for method, *_ in server.got} <= {"PUT"}
+        return [(body["resourceType"], body["status"]) for *_, body in server.got]
+
+    async def test_upserts_by_identifier(self):
+        server = Server()
+        async with self.poster(server) as poster:
+            await poster.take(record(published()))
+        ids = published()["recommendation_id"], ALERT_ID, ALERT_ID
+        assert [path for _, path, _ in server.got] == [
+            f"/in/RiskAssessment?identifier=urn:wardstream:recommendation%7C{ids[0]}",
+            f"/in/DetectedIssue?identifier=urn:wardstream:alert%7C{ids[1]}",
+            f"/in/CommunicationRequest?identifier=urn:wardstream:alert%7C{ids[2]}",
+        ]
+        assert server.got[0][2]["subject"]["identifier"]["system"] == "urn:x:mrn"
+
+    async def test_withdraws_what_is_superseded_first(self):
+        found = await self.written(published({"state": "none"}, supersedes=["old"]))
+        assert found == [("RiskAssessment", "entered-in-error"), ("RiskAssessment", "final")]
+
+    async def test_a_clear_ends_the_issue_and_revokes_the_request(self):
+        assert (await self.written(published(), cleared()))[-2:] == [
+            ("DetectedIssue", "final"),
+            ("CommunicationRequest", "revoked"),
+        ]
+
+    async def test_asks_nobody_for_a_stale_or_expired_alert(self):
+        wanted = [("RiskAssessment", "final"), ("DetectedIssue", "preliminary")]
+        assert await self.written(published({"stale": True})) == wanted
+        assert await self.written(published(), now=NOON + timedelta(hours=9)) == wanted
+
+    async def test_an_older_revision_does_not_follow_a_newer_one(self):
+        found = await self.written(published({"state": "update", "revision": 2}), published())
+        assert [kind for kind, _ in found].count("DetectedIssue") == 1
+
+    async def test_tries_again_until_the_server_takes_it(self):
+        server = Server(502, 409)
+        async with self.poster(server) as poster:
+            await poster.take(record(published({"state": "none"})))
+        assert len(server.got) == 1
+
+    async def test_stops_uncommitted_where_the_server_refuses_for_good(self):
+        async with self.poster(Server(412)) as poster:
+            with pytest.raises(ClientResponseError):
+                await poster.take(record(published()))
+
+    async def test_a_record_that_cannot_be_read_is_named_without_its_values(self, capsys):
+        async with self.poster(Server()) as poster:
+            await poster.take(record(b'{"patient_id": "secret"}', 9))
+        assert capsys.readouterr().err == "not a recommendation: partition 0 offset 9\n"
