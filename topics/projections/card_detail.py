@@ -67,7 +67,7 @@ def _risks(event: RecommendationEvent) -> str:
     rows = [
         [
             risk.name,
-            "none: abstains or off" if risk.probability is None else wording.percent(risk.probability),
+            wording.chance(risk),
             wording.horizon(risk),
             wording.grade(event, risk) or "-",
             wording.answers(risk),

@@ -24,6 +24,7 @@ SOURCE: Final = "wardstream (decision support for research)"
 
 _NAMESPACE: Final = UUID("5bd87fe0-08e4-4b39-9e0f-2a9ab95b0e5d")
 _SHOWN: Final = 5
+_BANDS: Final = ("low", "medium", "high")
 _HEAD: Final = {"critical": "Critical alert", "warning": "Warning", "info": "Information"}
 
 
@@ -60,13 +61,14 @@ def suggestion_uuid(alert_id: str, action_id: str) -> str:
 
 
 def summary(event: RecommendationEvent) -> str:
-    """One line of at most SUMMARY_MAX characters: how urgent, NEWS2, a risk, what to do."""
-    known = [risk for risk in event.risks if risk.probability is not None and not wording.ambiguous(risk)]
+    """One line of at most SUMMARY_MAX characters: how urgent, NEWS2, the risk of the highest band, what to do."""
+    known = [risk for risk in event.risks if risk.band is not None and not wording.ambiguous(risk)]
     facts = [wording.news2(event.clinical_scores.news2)]
     if event.status == "indeterminate":
         facts.append("result indeterminate")
     elif known:
-        facts.append(f"{known[0].name} {wording.percent(known[0].probability or 0)}")
+        highest = max(known, key=lambda risk: _BANDS.index(risk.band or "low"))
+        facts.append(f"{highest.name} {wording.chance(highest)}")
     first = wording.alerted(event)
     head = _HEAD[event.alert.tier or "warning"] + (" (worse)" if event.alert.state == "update" else "")
     text = f"{head}: {', '.join(facts)}. {first.text if first else 'See why'}"

@@ -24,7 +24,7 @@ def read(published: Published) -> RecommendationEvent:
     """
     if isinstance(published, RecommendationEvent):
         return published
-    return read_json(json.dumps(published))
+    return read_json(json.dumps(dict(published)))
 
 
 def read_json(value: bytes | str) -> RecommendationEvent:

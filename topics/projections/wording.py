@@ -31,9 +31,11 @@ def when(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def percent(probability: float) -> str:
-    """A probability; with a decimal where it is small."""
-    return f"{100 * probability:.{0 if probability >= 0.1 else 1}f} %"
+def chance(risk: Risk) -> str:
+    """The probability of a risk in per cent, with a decimal where it is small; in words where there is none."""
+    if risk.probability is None:
+        return "none: abstains or off"
+    return f"{100 * risk.probability:.{0 if risk.probability >= 0.1 else 1}f} %"
 
 
 def news2(score: News2) -> str:
@@ -77,7 +79,7 @@ def risk_line(event: RecommendationEvent, risk: Risk) -> str:
         return f"{risk.name} ({horizon(risk)}): no probability, the model abstains or is off; {risk.model}"
     graded = grade(event, risk) or "no band"
     return (
-        f"{risk.name} ({horizon(risk)}): calibrated probability {percent(risk.probability)}, {graded}; "
+        f"{risk.name} ({horizon(risk)}): calibrated probability {chance(risk)}, {graded}; "
         f"not ruled out: {answers(risk)}; {risk.model}"
     )
 

@@ -105,6 +105,16 @@ class TestCard:
         ]
         assert [s["isRecommended"] for s in shown] == [False] * 5 + [True]
 
+    def test_its_summary_names_the_risk_of_the_highest_band_that_is_not_ambiguous(self):
+        first = published()["risks"][0]
+        low, high, open_ = (
+            first | {"name": "calm", "band": "low", "probability": 0.02},
+            first | {"name": "deterioration", "band": "high", "probability": 0.25},
+            first | {"name": "doubtful", "band": "high", "prediction_set": []},
+        )
+        assert ", deterioration 25 %. " in card(published(risks=[low, open_, high]))["summary"]
+        assert ", calm 2.0 %. " in card(published(risks=[low, open_]))["summary"]
+
     def test_offers_the_twelve_reasons_for_an_override(self):
         offered = card(published())["overrideReasons"]
         assert [each["code"] for each in offered] == list(OVERRIDE_REASONS)[:12]
