@@ -108,13 +108,18 @@ def reason(event: RecommendationEvent) -> str:
 
 
 def alerted(event: RecommendationEvent) -> Recommendation | None:
-    """The action that the alert is about, if it is listed; else the first that is."""
-    about = (each for each in event.recommendations if each.action_id == event.alert.action_id)
-    return next(about, next(iter(event.recommendations), None))
+    """What to do about the alert: the action it was raised about, else the first that calls somebody, else the first.
+
+    An alert that became worse may list a more urgent call instead of the one that it was raised about.
+    """
+    listed = event.recommendations
+    about = [each for each in listed if each.action_id == event.alert.action_id]
+    calls = [each for each in listed if each.category == "escalation"]
+    return next(iter([*about, *calls, *listed]), None)
 
 
 def action(each: Recommendation) -> str:
     """One action with what must be shown beside it."""
     floor = ", demanded by a rule" if each.floor else ""
-    cautions = f". Check: {'; '.join(each.cautions)}" if each.cautions else ""
+    cautions = f". Caution: {'; '.join(each.cautions)}" if each.cautions else ""
     return f"{each.text} ({each.urgency.replace('_', ' ')}, {each.role}{floor}){cautions}"

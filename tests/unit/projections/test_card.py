@@ -115,6 +115,16 @@ class TestCard:
         assert ", deterioration 25 %. " in card(published(risks=[low, open_, high]))["summary"]
         assert ", calm 2.0 %. " in card(published(risks=[low, open_]))["summary"]
 
+    def test_its_summary_names_a_call_for_help_where_the_alert_s_own_action_is_not_listed(self):
+        event = published({"action_id": "esc-urgent-review"})
+        call, other = event["recommendations"]
+        event["recommendations"] = [other, call]
+        assert ". Emergency assessment by team" in card(event)["summary"]
+        event["recommendations"] = [other]
+        assert ". Blood cultures before antibiotics" in card(event)["summary"]
+        event["recommendations"] = []
+        assert card(event)["summary"].endswith(". See why")
+
     def test_offers_the_twelve_reasons_for_an_override(self):
         offered = card(published())["overrideReasons"]
         assert [each["code"] for each in offered] == list(OVERRIDE_REASONS)[:12]
