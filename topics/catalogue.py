@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from topics.audit import AuditEvent
 from topics.control import ControlEvent
 from topics.events import Contract
 from topics.feedback import FeedbackEvent
@@ -26,6 +27,7 @@ AUDIT: Final = "wardstream.audit"
 DEAD_LETTERS: Final = "wardstream.dead-letters"
 
 _AUDIT_RETENTION_H: Final = 10 * 365 * 24.0  # policy: longer than most record-keeping duties, short of for ever
+_UNAUDITED_H: Final = 7 * 24.0  # policy: no change is lost to the audit unless all workers are away for a week
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Topic:
         partitions: None leaves it to the operator's setting.
         cleanup: Kafka's `cleanup.policy`.
         retention_h: Hours; None leaves it to the operator's setting (and means nothing where compacted).
+        keep_h: Hours for which compaction leaves every record, also one that a newer has replaced.
         key: What the record's key is.
         writer: Who writes.
     """
@@ -47,6 +50,7 @@ class Topic:
     partitions: int | None = None
     cleanup: Literal["delete", "compact"] = "delete"
     retention_h: float | None = None
+    keep_h: float | None = None
     key: str = "patient_id"
     writer: str = "wardstream"
 
@@ -57,8 +61,10 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(IMAGING, ImagingEvent, writer="event producers"),
     Topic(RECOMMENDATIONS, RecommendationEvent),
     Topic(FEEDBACK, FeedbackEvent, writer="alerting consumers"),
-    Topic(CONTROL, ControlEvent, partitions=1, cleanup="compact", key="subject", writer="operators"),
-    Topic(AUDIT, ControlEvent, partitions=1, retention_h=_AUDIT_RETENTION_H, key="subject"),
+    Topic(
+        CONTROL, ControlEvent, partitions=1, cleanup="compact", keep_h=_UNAUDITED_H, key="subject", writer="operators"
+    ),
+    Topic(AUDIT, AuditEvent, partitions=1, retention_h=_AUDIT_RETENTION_H, key="subject"),
     Topic(DEAD_LETTERS, None, key="the original key"),
 )
 

@@ -2,11 +2,14 @@
 
 Decides which settings exist and how each is named: the record's key is the setting's subject, so that log compaction
 keeps the newest event of every setting and no other. A null value for a subject takes the setting back; the codec
-calls it `null_value`, and the reader of the control topic looks for it first.
+calls it `null_value`, and the reader of the control topic looks for it first. Who took it back and why stand in the
+headers of that record, because it has no value.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -15,6 +18,13 @@ from pydantic_core import PydanticCustomError
 from topics.events import Contract, Envelope, Identifier, UtcTime
 
 EVERYWHERE: Final = "*"
+MUTE_MAX: Final = timedelta(hours=24)
+"""Policy: whoever wants an alert muted for longer says so again each day, or changes the thresholds."""
+
+SUBJECT: Final = re.compile(
+    r"kill_switch|model/(vitals|notes|imaging|fusion|ranker)|thresholds/.{1,128}|mute/.{1,128}/.{1,128}"
+)
+"""What a subject looks like: any other key of the control topic is a mistake, and may be anything."""
 
 Reasoning = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -66,7 +76,7 @@ class KillSwitch(Contract):
 
 
 class Mute(Contract):
-    """Keep one action from paging on a ward for a while. It is still recommended; always expires."""
+    """Keep one action from paging on a ward for a while, MUTE_MAX at most. It is still recommended."""
 
     kind: Literal["mute"] = "mute"
     unit: Identifier = EVERYWHERE
@@ -90,7 +100,9 @@ class ControlEvent(Envelope):
     setting: Setting
     actor: Identifier = Field(description="Who did it: an account or role.")
     reason: Reasoning = Field(description="Why, in words; goes into the audit topic.")
-    expires_at: UtcTime | None = Field(None, description="When it ends by itself; mandatory for a mute.")
+    expires_at: UtcTime | None = Field(
+        None, description="When it ends by itself; mandatory for a mute, at most 24 hours after event_time."
+    )
 
     @property
     def kind(self) -> str:
@@ -105,4 +117,7 @@ class ControlEvent(Envelope):
             raise PydanticCustomError("expires_at_missing", "a mute must expire")
         if self.expires_at is not None and self.expires_at <= self.event_time:
             raise PydanticCustomError("expires_at_past", "expires_at must lie after event_time")
+        lasts = None if self.expires_at is None else self.expires_at - self.event_time
+        if lasts is not None and lasts > MUTE_MAX and isinstance(self.setting, Mute):
+            raise PydanticCustomError("expires_at_late", "a mute ends at most 24 hours after event_time")
         return self

@@ -1,4 +1,4 @@
-"""Names of the headers of outgoing records.
+"""Names of the headers of outgoing records, and of control records.
 
 Decides names only. Headers can be read by whoever routes records, so none of them ever carries a patient's data:
 `ce_subject` is the encounter's or patient's keyed HMAC, never an identifier.
@@ -29,6 +29,10 @@ ALERT_STATE: Final = "wardstream-alert-state"
 ALERT_TIER: Final = "wardstream-alert-tier"
 STATUS: Final = "wardstream-status"
 
+# A control record without a value, which takes a setting back: who did it and why
+CONTROL_ACTOR: Final = "wardstream-actor"
+CONTROL_REASON: Final = "wardstream-reason"
+
 # Dead letters: the original value, key and headers, and these beside them
 ERROR_REASON: Final = "x-error-reason"
 ERROR_DETAIL: Final = "x-error-detail"
@@ -48,6 +52,8 @@ OUTGOING: Final = (
     CONTENT_TYPE, CE_ID, CE_TYPE, CE_SOURCE, CE_TIME, CE_SPECVERSION, CE_SUBJECT, TRACEPARENT, ALERT_STATE, ALERT_TIER,
     STATUS,
 )  # fmt: skip
+CONTROL: Final = (CONTROL_ACTOR, CONTROL_REASON)
+AUDIT: Final = (CONTENT_TYPE, CE_ID, CE_TYPE, CE_SOURCE, CE_TIME, CE_SPECVERSION)
 DEAD_LETTER: Final = (
     ERROR_REASON, ERROR_DETAIL, ERROR_TOPIC, ERROR_PARTITION, ERROR_OFFSET, ERROR_TIMESTAMP, ERROR_TIME, ERROR_ATTEMPTS,
     ERROR_VERSION, ERROR_VALUE_SHA256, ERROR_VALUE_BYTES, ERROR_VALUE_OMITTED,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from topics import headers
-from topics.catalogue import DEAD_LETTERS, TOPICS, Topic, full_name
+from topics.catalogue import AUDIT, CONTROL, RECOMMENDATIONS, TOPICS, Topic, full_name
 from topics.events import SCHEMA_VERSION
 from topics.reasons import DEAD_LETTER
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION, RecommendationEvent
@@ -27,9 +27,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "patient.recommendations": ("recommendation",),
     "patient.feedback": ("feedback",),
     "wardstream.control": ("control", "control-model", "control-kill-switch", "control-mute"),
-    "wardstream.audit": ("control",),
+    "wardstream.audit": ("audit", "audit-refused"),
 }
 """Names of the complete, valid examples in topics/examples, by topic."""
+
+_HEADERS: Final = {RECOMMENDATIONS: headers.OUTGOING, CONTROL: headers.CONTROL, AUDIT: headers.AUDIT}
 
 
 def example(name: str) -> bytes:
@@ -124,8 +126,8 @@ def _message(topic: Topic, payloads: dict[str, Any]) -> dict[str, Any]:
         "payload": payloads[name],
         "examples": [{"name": title, "payload": json.loads(example(title))} for title in EXAMPLES[topic.name]],
     }
-    if topic.writer == "wardstream" and topic.name != DEAD_LETTERS:
-        message["headers"] = _headers(headers.OUTGOING, {})
+    if topic.name in _HEADERS:
+        message["headers"] = _headers(_HEADERS[topic.name], {})
     return message
 
 

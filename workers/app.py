@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import random
 import signal
 import tempfile
 import time
@@ -25,8 +26,9 @@ from aiokafka.errors import KafkaConnectionError
 from faust.app.base import BootStrategy
 
 from models.bundle import Bundle
-from topics.catalogue import CONTROL, IMAGING, NOTES, VITALS, full_name
+from topics.catalogue import AUDIT, CONTROL, IMAGING, NOTES, VITALS, full_name
 from workers import kafka_clients, logs
+from workers.auditor import SPREAD_S, Auditor
 from workers.consumer import Consumption, OffsetsGoneError
 from workers.control import ControlBoard
 from workers.control_reader import ControlReader
@@ -107,9 +109,14 @@ class Runner(faust.Service):  # type: ignore[misc]
             self._consumer, self._committed, [full_name(settings.topic_prefix, TOPIC_OF[m]) for m in settings.only],
             self, drain_s=settings.drain_s, allow_reset=settings.kafka_allow_offset_reset,
         )  # fmt: skip
+        self._auditor = Auditor(
+            lambda: AIOKafkaConsumer(**kafka_clients.consumer_options(settings)),
+            lambda: AIOKafkaProducer(**kafka_clients.producer_options(settings)),
+            full_name(settings.topic_prefix, AUDIT), random.uniform(0, SPREAD_S), metrics.audit_waiting.set,
+        )  # fmt: skip
         self._control = ControlReader(
             AIOKafkaConsumer(**kafka_clients.consumer_options(settings)),
-            full_name(settings.topic_prefix, CONTROL), self.board, metrics.control_offset.set,
+            full_name(settings.topic_prefix, CONTROL), self.board, metrics.control_offset.set, self._auditor.note,
         )  # fmt: skip
         self._work = asyncio.create_task(self._run())
 
@@ -187,6 +194,7 @@ class Runner(faust.Service):  # type: ignore[misc]
             await _connected(self._admin.start)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._control.run())
+                group.create_task(self._auditor.run())
                 group.create_task(self._watch())
                 await self._control.caught_up.wait()
                 group.create_task(self.pipeline.run())

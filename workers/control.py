@@ -56,14 +56,14 @@ class ControlBoard:
         self._snapshot: Control | None = None
         self._until_ms: float = 0.0
 
-    def apply(self, subject: str, event: ControlEvent | None, offset: int) -> None:
-        """Apply one record; None (a tombstone) takes the setting back."""
-        if event is None:
-            self._events.pop(subject, None)
-        else:
+    def apply(self, subject: str, event: ControlEvent | None, offset: int) -> ControlEvent | None:
+        """Apply one record; None (a tombstone) takes the setting back. Returns what was set for the subject before."""
+        before = self._events.pop(subject, None)
+        if event is not None:
             self._events[subject] = event
         self._offset = offset
         self._snapshot = None
+        return before
 
     def skip(self, offset: int) -> None:
         """Note a record that could not be used: what was in force stays."""

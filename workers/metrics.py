@@ -51,6 +51,9 @@ class Metrics:
         self.ready = Gauge(prefix + "ready", "1 while this worker is ready.", registry=registry)
         self.lag = Gauge(prefix + "lag_records", "Records not yet fetched.", ("topic", "partition"), registry=registry)
         self.control_offset = Gauge(prefix + "control_offset", "Newest control record applied.", registry=registry)
+        self.audit_waiting = Gauge(
+            prefix + "audit_waiting_records", "Control records not yet seen in the audit topic.", registry=registry
+        )
 
     def count_context(self, operation: str, outcome: str, number: int) -> None:
         """Count contexts read or written."""

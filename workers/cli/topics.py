@@ -43,6 +43,8 @@ def wanted(settings: Settings, topic: Topic) -> Wanted:
     if topic.cleanup == "delete":
         hours = settings.topic_retention_h if topic.retention_h is None else topic.retention_h
         configs["retention.ms"] = str(round(hours * HOUR_MS))
+    if topic.keep_h is not None:
+        configs["min.compaction.lag.ms"] = str(round(topic.keep_h * HOUR_MS))
     if settings.topic_replication >= 3:
         configs["min.insync.replicas"] = "2"  # an acknowledged record survives the loss of one broker
     return Wanted(
