@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from topics.control import EVERYWHERE, ControlEvent, KillSwitch, ModelSwitch, Mute
 from topics.control import Thresholds as UnitThresholds
 from workers.alerts import Thresholds
+
+EFFECTIVE_WITHIN_S: Final = 2.0
+"""Promise: from the broker's acknowledgement of a control record until each worker that reaches it has it in the
+snapshot of its next batch. The reader's poll returns as soon as there is a record, so it takes
+WARDSTREAM_KAFKA_FETCH_WAIT_MS (1 s at most) and what the event loop is busy with; a read that failed is repeated after
+0.5 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from workers.cli import (
+    audit,
     contexts,
+    control,
     dead_letters,
     doctor,
     models,
@@ -87,6 +89,8 @@ def _register() -> None:
     app.command("replay")(replay.replay)
     app.command("tail")(tail.tail)
     app.command("project")(project.project)
+    app.add_typer(control.app, name="control")
+    app.command("audit")(audit.audit)
     app.add_typer(topics.app, name="topics")
     app.add_typer(schemas.app, name="schemas")
     app.add_typer(dead_letters.app, name="dead-letters")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.cli.errors import UserError
+from workers.cli.moments import moment
 from workers.cli.shared import err, load_settings, run
 from workers.settings import Settings
 
@@ -68,13 +69,7 @@ def _start(text: str | None, hours: float) -> datetime:
         return now - timedelta(hours=hours + 1)  # beds fill over the first hour
     if text == "now":
         return now
-    try:
-        start = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"--start {text} is not a time: write it like 2026-03-01T08:00:00+00:00") from None
-    if start.tzinfo is None:
-        raise UserError(f"--start {text} has no offset from UTC: add Z or, say, +01:00")
-    return start
+    return moment(text, "--start")
 
 
 def wards(plan: WardPlan, keep: Callable[[str, bytes], str] | None = None) -> Iterator[Record]:

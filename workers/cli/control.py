@@ -1,0 +1,212 @@
+"""`wardstream control`: change what workers do while they run, and see what is in force.
+
+Decides the commands. What may be written is in `control_write`, what the topic holds in `control_state`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+
+from workers.cli.errors import UserError
+from workers.cli.shared import err, load_settings, out, run
+
+if TYPE_CHECKING:
+    from topics.control import Setting
+    from workers.cli.control_write import Outgoing
+
+app = typer.Typer(no_args_is_help=True, help="Change what workers do while they run; see what is in force.")
+
+_Actor = Annotated[str, typer.Option(help="Who does it: your account or role, not a patient's.")]
+_Reason = Annotated[str, typer.Option(help="Why, in words. It is kept for years: no patient data.")]
+_For = Annotated[str | None, typer.Option("--for", help="It ends by itself after so long: 30m, 2h, 1d.")]
+_Until = Annotated[str | None, typer.Option(help="It ends by itself then: RFC 3339, with offset.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the record and send nothing.")]
+_Unit = Annotated[str | None, typer.Option(help="The ward, spelt as the events' `unit`.")]
+_Everywhere = Annotated[bool, typer.Option("--everywhere", help="All wards that have no setting of their own.")]
+
+
+@app.command("thresholds")
+def thresholds(
+    *,
+    actor: _Actor,
+    reason: _Reason,
+    unit: _Unit = None,
+    everywhere: _Everywhere = False,
+    news2_raise: Annotated[int | None, typer.Option(help="Alert at this NEWS2 or above, 1 to 20.")] = None,
+    news2_clear: Annotated[int | None, typer.Option(help="Clear below this NEWS2, 0 to 20.")] = None,
+    model_raise: Annotated[float | None, typer.Option(help="Alert at this model risk or above, to 1.")] = None,
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Set when alerts begin and end on a ward.
+
+    Replaces all thresholds set for that ward before: what you leave out is again that of --everywhere, or the default.
+
+    Example:  wardstream control thresholds --unit ICU --news2-raise 6 --news2-clear 4 --actor dr.lee --reason "Pilot"
+    """
+    from topics.control import Thresholds
+    from workers.cli import control_write as write
+
+    where = write.ward(unit, everywhere=everywhere)
+    given = {"news2_raise": news2_raise, "news2_clear": news2_clear, "model_raise": model_raise}
+    values = {name: value for name, value in given.items() if value is not None}
+    setting = write.made(lambda: Thresholds(unit=where, **values))
+    _set(setting, actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("model")
+def model(
+    name: Annotated[str, typer.Argument(help="vitals, notes, imaging, fusion or ranker.")],
+    *,
+    actor: _Actor,
+    reason: _Reason,
+    on: Annotated[bool, typer.Option("--on/--off", help="Whether it takes part.")],
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Turn one model on or off. Rules go on in any case.
+
+    Example:  wardstream control model imaging --off --actor dr.lee --reason "New X-ray unit, not evaluated"
+    """
+    from topics.control import ModelSwitch
+    from workers.cli import control_write as write
+
+    setting = write.made(lambda: ModelSwitch(name=name, enabled=on))
+    _set(setting, actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("kill-switch")
+def kill_switch(
+    *,
+    actor: _Actor,
+    reason: _Reason,
+    on: Annotated[bool, typer.Option("--on/--off", help="On turns all models off.")],
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Turn all models off at once (--on), or let them take part again (--off). Rules go on in any case.
+
+    Example:  wardstream control kill-switch --on --actor dr.lee --reason "Unexplained rise in alerts"
+    """
+    from topics.control import KillSwitch
+
+    _set(KillSwitch(on=on), actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("mute")
+def mute(
+    *,
+    action: Annotated[str, typer.Option(help="Id of the action that must not page.")],
+    actor: _Actor,
+    reason: _Reason,
+    unit: _Unit = None,
+    everywhere: _Everywhere = False,
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Keep alerts about one action from paging, for 24 hours at most. It is still recommended.
+
+    Example:  wardstream control mute --unit ICU --action sepsis-screen --for 2h --actor dr.lee --reason "Drill"
+    """
+    from models.clinical.actions import Catalogue
+    from topics.control import Mute
+    from workers.cli import control_write as write
+
+    where = write.ward(unit, everywhere=everywhere)
+    write.check_action(action, Catalogue.load())
+    setting = write.made(lambda: Mute(unit=where, action_id=action))
+    _set(setting, actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("unset")
+def unset(
+    subject: Annotated[str, typer.Argument(help="Which setting, as `control show` names it.")],
+    *,
+    actor: _Actor,
+    reason: _Reason,
+    dry_run: _DryRun = False,
+) -> None:
+    """Take a setting back: what it changed is again the default, or that of all wards.
+
+    Example:  wardstream control unset mute/ICU/sepsis-screen --actor dr.lee --reason "Drill is over"
+    """
+    from workers.cli import control_state as topic
+    from workers.cli import control_write as write
+
+    now = topic.now()
+    record = write.taken_back(subject, write.Signature(actor, reason, now))
+    if not dry_run:
+        found = run(topic.read(load_settings(), now))
+        known = sorted({*found.live, *found.ended, *found.refused})
+        if subject not in known:
+            raise UserError(f"nothing is set for {subject}; set: {', '.join(known) or 'nothing at all'}")
+    _send(record, f"{subject} taken back", dry_run=dry_run)
+
+
+@app.command("show")
+def show(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+) -> None:
+    """Show every setting in force: value, since when, until when, who, why. Reads the whole control topic.
+
+    Example:  wardstream control show
+
+    Scripts:  wardstream control show --json | jq .subject
+    """
+    from workers.cli import control_state as topic
+
+    found = run(topic.read(load_settings(), topic.now()))
+    if as_json:
+        for _, change in sorted(found.live.items()):
+            typer.echo(orjson.dumps(topic.as_data(change)).decode())
+    elif found.live:
+        out.print(topic.table(found.live))
+    else:
+        out.print("nothing is set: defaults are in force")
+    if found.ended:
+        err.print(f"ended by themselves: {', '.join(sorted(found.ended))}", markup=False)
+    for _, change in sorted(found.refused.items()):
+        assert change.refusal is not None
+        said = f"offset {change.offset} was refused: {change.refusal.reason}, {change.refusal.detail}"
+        err.print(f"{said}; set it anew, or compaction will take what is in force before it", markup=False)
+
+
+def _set(setting: Setting, actor: str, reason: str, lasts: str | None, until: str | None, *, dry_run: bool) -> None:
+    from workers.cli import control_state as topic
+    from workers.cli import control_write as write
+
+    now = topic.now()
+    ends = write.end(lasts, until, now)
+    record = write.signed(setting, write.Signature(actor, reason, now, ends))
+    for note in write.notes(setting):
+        err.print(f"note: {note}", markup=False, soft_wrap=True)
+    words = f"{record.key.decode()}: {topic.in_words(setting)}"
+    _send(record, f"{words} until {ends:{topic.TIME}} UTC" if ends else words, dry_run=dry_run)
+
+
+def _send(record: Outgoing, words: str, *, dry_run: bool) -> None:
+    """Print the record, or write it and say when it holds."""
+    from workers.cli import control_write as write
+    from workers.control import EFFECTIVE_WITHIN_S
+
+    if dry_run:
+        shown = None if record.value is None else orjson.loads(record.value)
+        headers = {name: value.decode() for name, value in record.headers}
+        typer.echo(orjson.dumps({"key": record.key.decode(), "value": shown, "headers": headers}).decode())
+        err.print("dry run: nothing sent")
+        return
+    offset = run(write.send(load_settings(), record))
+    out.print(f"written at offset {offset}: {words}", markup=False, soft_wrap=True)
+    out.print(
+        f"In force on every worker within {EFFECTIVE_WITHIN_S:g} s, from its next batch on. Results decided under it "
+        f"have control_offset {offset} or higher; so has wardstream_control_offset on a worker's /metrics.",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip

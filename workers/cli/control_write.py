@@ -1,0 +1,198 @@
+"""A record for the control topic: built from what an operator says, checked as a worker would, and sent.
+
+Decides what may be written by command. It is stricter than the contract where a slip would go unnoticed: an action
+that does not exist, a ward whose name could be read as something else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from topics import headers as names
+from topics.codec import Rejected, decode
+from topics.control import EVERYWHERE, MUTE_MAX, ControlEvent, Mute, Reasoning, Setting, Thresholds
+from topics.events import SCHEMA_VERSION, Contract, Identifier
+from workers.cli.errors import UserError
+from workers.cli.moments import moment, span
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from models.clinical.actions import Catalogue
+
+ALERTED: Final = frozenset({
+    "esc-cardiac-arrest-call", "esc-emergency-team", "esc-urgent-review", "esc-ward-doctor-review", "sepsis-screen",
+})  # fmt: skip
+"""The actions that alerts are about; no other ever pages."""
+
+_OPTION: Final = {"expires_at": "--for", "action_id": "--action", "name": "model"}
+
+
+class _Signed(Contract):
+    """What the headers of a record without a value must say."""
+
+    actor: Identifier
+    reason: Reasoning
+
+
+class Outgoing(NamedTuple):
+    """A record of the control topic; without a value it takes a setting back."""
+
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who changes something, why, when, and for how long.
+
+    Attributes:
+        actor: An account or role.
+        reason: Why, in words.
+        now: The clock.
+        ends: When the setting ends by itself.
+    """
+
+    actor: str
+    reason: str
+    now: datetime
+    ends: datetime | None = None
+
+
+def end(lasts: str | None, until: str | None, now: datetime) -> datetime | None:
+    """When a setting ends, from --for and --until.
+
+    Raises:
+        UserError: Both are given, or one cannot be read.
+    """
+    if lasts and until:
+        raise UserError("give --for or --until, not both")
+    if lasts:
+        return now + span(lasts, "--for")
+    return moment(until, "--until") if until else None
+
+
+def ward(unit: str | None, *, everywhere: bool) -> str:
+    """The unit of a setting, from --unit and --everywhere.
+
+    Raises:
+        UserError: None or both are given, or the name could not be told from something else.
+    """
+    if (unit is None) != everywhere:
+        raise UserError("say where: --unit WARD as your events spell it, or --everywhere")
+    if unit is None:
+        return EVERYWHERE
+    if unit != unit.strip() or "/" in unit or unit in {EVERYWHERE, ""}:
+        raise UserError("--unit must be a ward's name, without / and without blanks around it; for all: --everywhere")
+    return unit
+
+
+def check_action(action_id: str, catalogue: Catalogue) -> None:
+    """Refuse an action that the catalogue does not have.
+
+    Raises:
+        UserError: Likewise; names the most similar.
+    """
+    if action_id not in catalogue.index:
+        near = difflib.get_close_matches(action_id, list(catalogue.index), n=3, cutoff=0.4) or sorted(ALERTED)
+        raise UserError(f"there is no action {action_id}: did you mean {' or '.join(near)}?")
+
+
+def made(make: Callable[[], Setting]) -> Setting:
+    """A setting; what is wrong with it is said by option.
+
+    Raises:
+        UserError: It is not one of the contract.
+    """
+    try:
+        setting = make()
+    except ValidationError as error:
+        raise _explained(error) from None
+    if isinstance(setting, Thresholds) and not setting.model_fields_set & {"news2_raise", "news2_clear", "model_raise"}:
+        raise UserError("give at least one of --news2-raise, --news2-clear, --model-raise; `control unset` takes back")
+    return setting
+
+
+def signed(setting: Setting, by: Signature) -> Outgoing:
+    """The record that makes a setting, as every worker will accept it.
+
+    Raises:
+        UserError: It would be refused.
+    """
+    if isinstance(setting, Mute) and by.ends is None:
+        raise UserError("a mute must end: --for 2h or --until TIME, at most 24 h from now")
+    if isinstance(setting, Mute) and by.ends is not None and by.ends - by.now > MUTE_MAX:
+        raise UserError("a mute lasts 24 h at most: say it again tomorrow, or change the thresholds")
+    if by.ends is not None and by.ends <= by.now:
+        raise UserError("--until lies in the past")
+    try:
+        event = ControlEvent(
+            schema_version=SCHEMA_VERSION, event_id=str(uuid.uuid4()), event_time=by.now, subject=setting.subject,
+            setting=setting, actor=by.actor, reason=by.reason, expires_at=by.ends,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise _explained(error) from None
+    record = Outgoing(event.subject.encode(), event.model_dump_json(exclude_none=True).encode())
+    (answer,) = decode(ControlEvent, [record[:2]], now_ms=round(by.now.timestamp() * 1000))
+    if isinstance(answer, Rejected):  # what passed above and not here would be a defect of ours
+        raise UserError(f"workers would refuse this record: {answer.reason}, {answer.detail}")
+    return record
+
+
+def taken_back(subject: str, by: Signature) -> Outgoing:
+    """The record that takes a setting back. It has no value, so who and why stand in its headers.
+
+    Raises:
+        UserError: Actor or reason cannot be used.
+    """
+    try:
+        _Signed(actor=by.actor, reason=by.reason)
+    except ValidationError as error:
+        raise _explained(error) from None
+    headers = ((names.CONTROL_ACTOR, by.actor.encode()), (names.CONTROL_REASON, by.reason.encode()))
+    return Outgoing(subject.encode(), None, headers)
+
+
+def notes(setting: Setting) -> Iterable[str]:
+    """What an operator may not expect of a setting that is right in form."""
+    from workers.alerts import Thresholds as Policy
+
+    critical = Policy().news2_critical
+    if isinstance(setting, Thresholds) and (setting.news2_raise or 0) > critical:
+        yield f"NEWS2 {critical} and above alerts whatever --news2-raise says"
+    if isinstance(setting, Mute) and setting.action_id not in ALERTED:
+        yield f"no alert is ever about {setting.action_id}: this mute has no effect"
+
+
+def _explained(error: ValidationError) -> UserError:
+    """What is wrong, option by option."""
+    parts = []
+    for found in error.errors(include_url=False, include_input=False, include_context=False):
+        field = str(found["loc"][-1]) if found["loc"] else ""
+        option = _OPTION.get(field, f"--{field.replace('_', '-')}" if field else "")
+        said = "has control characters" if found["type"] == "string_pattern_mismatch" else found["msg"]
+        parts.append(f"{option}: {said[:1].lower()}{said[1:]}" if option else said)
+    return UserError("; ".join(parts))
+
+
+async def send(settings: Settings, record: Outgoing) -> int:
+    """Write the record and wait for the broker's acknowledgement. Returns its offset.
+
+    Raises:
+        UserError: There is no control topic.
+    """
+    from topics.catalogue import CONTROL, full_name
+    from workers.cli import cluster
+
+    topic = full_name(settings.topic_prefix, CONTROL)
+    await cluster.require_topics(settings, topic)
+    async with cluster.producer(settings) as producer:
+        written: Any = await producer.send_and_wait(topic, record.value, key=record.key, headers=list(record.headers))
+    return int(written.offset)
