@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Self
 
 import orjson
 import pytest
@@ -58,7 +59,7 @@ class Hearing:
             consumer(), settings.topic_prefix + CONTROL, self.board, lambda _: None, self._auditor.note
         )
 
-    async def __aenter__(self) -> Hearing:
+    async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self.reader.run()), asyncio.create_task(self._auditor.run())]
         async with asyncio.timeout(15):
             await self.reader.caught_up.wait()

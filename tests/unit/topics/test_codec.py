@@ -270,6 +270,7 @@ class TestOtherEvents:
             ("control-kill-switch", {"expires_at": "2026-03-01T07:00:00Z"}),
             ("control-kill-switch", {"setting": {"kind": "self_destruct"}}),
             ("control-mute", {"expires_at": None}),
+            ("control-mute", {"expires_at": "2026-03-02T07:00:01Z"}),
         ],
     )
     def test_control_that_cannot_be_applied_is_refused(self, name: str, change: dict):

@@ -8,13 +8,14 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from tests.unit.topics.made import NOW_MS
 from topics import headers
+from topics.audit import AuditEvent
 from topics.catalogue import AUDIT, CONTROL, DEAD_LETTERS, IMAGING, NOTES, RECOMMENDATIONS, TOPICS, VITALS, full_name
 from topics.codec import Decoded, decode
-from topics.control import ControlEvent
+from topics.control import SUBJECT, ControlEvent
 from topics.events import Envelope
 from topics.imaging import ImagingEvent
 from topics.readings import readings
@@ -73,6 +74,30 @@ class TestExamples:
     def test_each_survives_a_round_trip(self, topic: str, name: str):
         event = KIND[topic].model_validate_json(example(name))
         assert KIND[topic].model_validate_json(event.model_dump_json()) == event
+
+
+class TestAudit:
+    @pytest.mark.parametrize(
+        ("name", "change"),
+        [
+            ("audit", {"outcome": "taken_back"}),
+            ("audit", {"after": None}),
+            ("audit", {"refusal": "schema"}),
+            ("audit-refused", {"refusal": None}),
+            ("audit-refused", {"after": {"kind": "kill_switch", "on": True}}),
+            ("audit", {"schema_version": "2.0"}),
+        ],
+    )
+    def test_what_contradicts_itself_is_no_audit_event(self, name: str, change: dict):
+        with pytest.raises(ValidationError):
+            AuditEvent.model_validate_json(json.dumps(json.loads(example(name)) | change))
+
+    def test_every_subject_of_the_contract_is_known_as_one(self):
+        subjects = [ControlEvent.model_validate_json(example(name)).subject for name in EXAMPLES[CONTROL]]
+        assert all(SUBJECT.fullmatch(subject) for subject in subjects)
+        assert not any(
+            SUBJECT.fullmatch(key) for key in ("", "Jane", "model/gpt", "mute/icu", "thresholds/", "mute//a")
+        )
 
 
 class TestJsonSchema:
@@ -160,6 +185,7 @@ class TestCatalogue:
     def test_control_alone_is_compacted_and_in_one_partition_for_every_worker_to_read(self):
         compacted = [topic for topic in TOPICS if topic.cleanup == "compact"]
         assert [(topic.name, topic.partitions) for topic in compacted] == [(CONTROL, 1)]
+        assert compacted[0].keep_h == 7 * 24
 
     def test_every_contract_is_immutable_and_strict(self):
         pending: list[type[BaseModel]] = [kind for kind in KIND.values() if kind is not None]
