@@ -150,7 +150,7 @@ def test_commands_and_their_options_exist(page: str) -> None:
             name = words.pop(0)
             assert name in command.commands, line
             command = command.commands[name]
-        known = {option for each in command.params for option in each.opts}
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known | {"--help"}, line
 
 
