@@ -69,7 +69,7 @@ class Auditor:
         async with aclosing(follow(self._make_consumer(), self._topic)) as polls:
             async for records, at_end in polls:
                 for record in records:
-                    self._trail.seen(dict(record.headers).get(names.CE_ID, b"").decode(errors="replace"))
+                    self._trail.seen((dict(record.headers).get(names.CE_ID) or b"").decode(errors="replace"))
                 due = self._trail.due(time.monotonic()) if at_end else ()
                 if due:
                     await self._write(due)

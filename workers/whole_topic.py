@@ -14,6 +14,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_MS: Final = 500
 _PAUSE_S: Final = 0.5
+_TELL_EVERY: Final = 30
 
 
 async def follow(consumer: AIOKafkaConsumer, topic: str) -> AsyncGenerator[tuple[list[Any], bool], None]:
@@ -48,10 +49,13 @@ async def follow(consumer: AIOKafkaConsumer, topic: str) -> AsyncGenerator[tuple
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
     """The topic's partitions; waits for the topic to be created."""
+    tries = 0
     while not (found := consumer.partitions_for_topic(topic)):
         await consumer._client.force_metadata_update()  # noqa: SLF001 - no public call refreshes metadata
         consumer._client.add_topic(topic)  # noqa: SLF001
-        log.warning("topic_missing", topic=topic, advice="wardstream topics apply")
+        if tries % _TELL_EVERY == 0:
+            log.warning("topic_missing", topic=topic, advice="wardstream topics apply")
+        tries += 1
         await asyncio.sleep(1.0)
     return set(found)
 

@@ -39,6 +39,7 @@ METRICS = {
     "wardstream_ready": set(),
     "wardstream_lag_records": {"topic", "partition"},
     "wardstream_control_offset": set(),
+    "wardstream_audit_waiting_records": set(),
 }
 SCRAPE_LABELS = {"le", "job", "instance"}
 
