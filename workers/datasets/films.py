@@ -12,6 +12,7 @@ from PIL import Image
 
 from models.imaging import LABELS, SIDE
 from workers.datasets import kermany
+from workers.datasets.folder import DatasetError
 
 
 def films(data: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
@@ -22,7 +23,7 @@ def films(data: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
     """
     found = list(kermany.images(data))
     label = np.array([LABELS.index(film.label) for film in found])
-    return _pixels([film.jpeg for film in found]), label, [film.patient_id for film in found]
+    return _pixels([film.jpeg for film in found], data / kermany.FILE), label, [film.patient_id for film in found]
 
 
 def adult_films(data: Path) -> tuple[NDArray[np.uint8], list[str]] | None:
@@ -34,16 +35,23 @@ def adult_films(data: Path) -> tuple[NDArray[np.uint8], list[str]] | None:
     if not (data / kermany.NIH_FILE).is_file():
         return None
     found = list(kermany.adult_images(data))
-    return _pixels([film.jpeg for film in found]), [film.patient_id for film in found]
+    return _pixels([film.jpeg for film in found], data / kermany.NIH_FILE), [film.patient_id for film in found]
 
 
-def _pixels(jpegs: Sequence[bytes]) -> NDArray[np.uint8]:
+def _pixels(jpegs: Sequence[bytes], file: Path) -> NDArray[np.uint8]:
     """As `workers.images.decode` squashes them for the live network, to the nearest of 256 greys."""
 
-    def one(jpeg: bytes) -> NDArray[np.uint8]:
-        grey = Image.open(io.BytesIO(jpeg)).convert("L")
+    def one(number: int, jpeg: bytes) -> NDArray[np.uint8]:
+        try:
+            grey = Image.open(io.BytesIO(jpeg)).convert("L")
+        except (OSError, TypeError) as error:  # no image, a cut one, or none at all
+            raise DatasetError(f"{file}: the film of row {number} cannot be read as an image") from error
         if grey.size == (SIDE, SIDE):
             return np.asarray(grey)
         return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
-    return np.stack([one(jpeg) for jpeg in jpegs]) if jpegs else np.empty((0, SIDE, SIDE), np.uint8)
+    return (
+        np.stack([one(number, jpeg) for number, jpeg in enumerate(jpegs, 1)])
+        if jpegs
+        else np.empty((0, SIDE, SIDE), np.uint8)
+    )

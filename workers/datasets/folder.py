@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 VARIABLE = "WARDSTREAM_DATA"
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 """Beside the repository."""
@@ -59,3 +62,15 @@ def table(file: Path, columns: list[str] | None = None, optional: frozenset[str]
         return parquet.read_table(file, columns=None if columns is None else [*columns, *sorted(present)])
     except (ArrowException, OSError) as error:
         raise DatasetError(f"{file} cannot be read as the parquet file of its set: {type(error).__name__}") from error
+
+
+def numbers(file: Path, rows: Any, name: str, kind: type[np.float32 | np.float64] = np.float32) -> NDArray[Any]:
+    """A column of `table` as numbers, NaN where there is none.
+
+    Raises:
+        DatasetError: It holds something else.
+    """
+    try:
+        return np.asarray(rows[name], kind)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{file}: column {name} does not hold numbers alone") from error

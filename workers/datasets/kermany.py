@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from workers.datasets.folder import file_of, table
+from workers.datasets.folder import DatasetError, file_of, table
 
 FILE = "kermany_cxr/images.parquet"
 NIH_FILE = "nih_cxr/images.parquet"
@@ -37,9 +37,11 @@ def images(data: Path) -> Iterator[Film]:
         data: The data folder.
 
     Raises:
-        DatasetError: The set is not there or cannot be read.
+        DatasetError: The set is not there, cannot be read or has a kind of film that it should not have.
     """
     rows = table(file_of(data, FILE), ["jpeg", "subtype", "patient_id"])
+    if not set(rows["subtype"].to_pylist()) <= _LABEL_OF.keys():
+        raise DatasetError(f"{data / FILE}: every subtype must be one of {', '.join(_LABEL_OF)}")
     for batch in rows.to_batches(max_chunksize=256):
         for row in batch.to_pylist():
             yield Film(row["jpeg"], _LABEL_OF[row["subtype"]], row["patient_id"])

@@ -42,7 +42,7 @@ def sections(data: Path) -> Iterator[Section]:
         DatasetError: The set is not there or a line of it is not what it should be.
     """
     file = file_of(data, FILE)
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)

@@ -56,14 +56,16 @@ def notes(data: Path) -> Iterator[Note]:
         DatasetError: The set is not there or a line of it is not what it should be.
     """
     file = file_of(data, FILE)
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                note = Note(row["transcription"] or "", tuple(row["specialties"]), str(row["sample_id"]), _about(row))
-            except (ValueError, KeyError, TypeError) as error:
+                text = row["transcription"] or ""
+                note = Note(text, tuple(row["specialties"]), str(row["sample_id"]), _about(row))
+                blank = not text.strip()
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise DatasetError(f"{file}, line {number}, is no note of MTSamples") from error
-            if note.text.strip():
+            if not blank:
                 yield note
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from models.columns import COLUMNS, INDEX
-from workers.datasets.folder import file_of, table
+from workers.datasets.folder import DatasetError, file_of, table
 from workers.datasets.stay import (
     BILIRUBIN,
     CREATININE,
@@ -53,15 +53,22 @@ def outcomes(data: Path, column: str = "In-hospital_death") -> dict[int, float]:
         Nothing where the set lacks the column; NaN for what was not recorded.
 
     Raises:
-        DatasetError: The set is not there.
+        DatasetError: The set is not there, or a line of it is not what it should be.
     """
-    lines = file_of(data, OUTCOMES).read_text(encoding="utf-8").splitlines()
-    header = lines[0].split(",")
-    if column not in header:
+    file = file_of(data, OUTCOMES)
+    header, *lines = file.read_bytes().splitlines() or [b""]
+    names = header.decode(errors="replace").split(",")
+    if column not in names:
         return {}
-    record, wanted = header.index("RecordID"), header.index(column)
-    cells = (line.split(",") for line in lines[1:] if line)
-    return {int(row[record]): _known(float(row[wanted])) for row in cells}
+    found = {}
+    for number, line in enumerate(lines, 2):
+        cells = line.split(b",")
+        try:
+            if line:
+                found[int(cells[names.index("RecordID")])] = _known(float(cells[names.index(column)]))
+        except (IndexError, ValueError) as error:
+            raise DatasetError(f"{file}, line {number}, has no number for {column} of a record") from error
+    return found
 
 
 def stays(data: Path) -> Iterator[Stay]:
@@ -75,7 +82,11 @@ def stays(data: Path) -> Iterator[Stay]:
     """
     died = outcomes(data)
     rows = table(file_of(data, EVENTS), ["RecordID", "minute", "Parameter", "Value"])
+    if not len(rows):
+        return
     record, minute = np.asarray(rows["RecordID"]), np.asarray(rows["minute"])
+    if not died.keys() >= set(record.tolist()):
+        raise DatasetError(f"{data / OUTCOMES} lacks records of {EVENTS}: take both from one release of the set")
     value = np.asarray(rows["Value"], np.float32)
     coded = rows["Parameter"].combine_chunks()
     names = coded.dictionary.to_pylist()

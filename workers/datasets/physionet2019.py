@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.columns import COLUMNS, INDEX
-from workers.datasets.folder import file_of, table
+from workers.datasets.folder import file_of, numbers, table
 from workers.datasets.stay import (
     BILIRUBIN,
     CREATININE,
@@ -54,16 +54,19 @@ def stays(data: Path) -> Iterator[Stay]:
         DatasetError: The set is not there or cannot be read.
     """
     wanted = [*COLUMN_OF, "patient_id", "Age", "Gender", "ICULOS", "SepsisLabel"]
-    rows = table(file_of(data, FILE), wanted, frozenset(_UNITS))
+    file = file_of(data, FILE)
+    rows = table(file, wanted, frozenset(_UNITS))
+    if not len(rows):
+        return
     values = np.full((len(rows), len(COLUMNS)), np.nan, np.float32)
     for source, (name, factor) in COLUMN_OF.items():
-        values[:, INDEX[name]] = np.asarray(rows[source], np.float32) * np.float32(factor)
+        values[:, INDEX[name]] = numbers(file, rows, source) * np.float32(factor)
     without_implausible(values)
     patients = np.asarray(rows["patient_id"])
-    time_h = np.asarray(rows["ICULOS"], np.float32)
-    label = np.asarray(rows["SepsisLabel"], np.float32)
+    time_h = numbers(file, rows, "ICULOS")
+    label = numbers(file, rows, "SepsisLabel")
     unit = _units(rows)
-    age, male = np.asarray(rows["Age"], np.float64), np.asarray(rows["Gender"], np.float64)
+    age, male = numbers(file, rows, "Age", np.float64), numbers(file, rows, "Gender", np.float64)
     starts = np.flatnonzero(np.r_[True, patients[1:] != patients[:-1]])
     for start, end in zip(starts, [*starts[1:], len(patients)], strict=True):
         span = slice(start, end)

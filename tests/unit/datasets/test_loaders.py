@@ -6,6 +6,7 @@ import pytest
 
 from models.columns import INDEX
 from workers.datasets import kermany, mts_dialog, mtsamples, physionet2012, physionet2019
+from workers.datasets.films import films
 from workers.datasets.folder import VARIABLE, DatasetError, data_folder, file_of, table
 
 pa = pytest.importorskip("pyarrow", reason="reading data sets needs pyarrow: pip install 'wardstream[train]'")
@@ -107,6 +108,49 @@ class TestPhysioNet2012:
         assert (stays[1].male, stays[1].age_years) == (0.0, 80.0)
 
 
+class TestDamagedSets:
+    """Each is one line that names the file and says nothing of what stands in it."""
+
+    def test_hours_that_are_no_numbers(self, tmp_path):
+        names = (*physionet2019.COLUMN_OF, "patient_id", "Age", "Gender", "ICULOS", "SepsisLabel")
+        write(tmp_path, physionet2019.FILE, {name: [1.0] for name in names} | {"HR": ["secret"]})
+        with pytest.raises(DatasetError, match=r"sepsis_hourly\.parquet: column HR") as error:
+            list(physionet2019.stays(tmp_path))
+        assert "secret" not in str(error.value)
+
+    def test_no_hours_are_no_stays(self, tmp_path):
+        names = (*physionet2019.COLUMN_OF, "patient_id", "Age", "Gender", "ICULOS", "SepsisLabel")
+        write(tmp_path, physionet2019.FILE, {name: pa.array([], pa.float32()) for name in names})
+        assert list(physionet2019.stays(tmp_path)) == []
+
+    @pytest.mark.parametrize("line", ["a,2,secret", "a,2", "a,secret,1"])
+    def test_an_outcome_that_is_no_number(self, tmp_path, line):
+        (tmp_path / "physionet2012").mkdir()
+        (tmp_path / physionet2012.OUTCOMES).write_text(f"set,RecordID,In-hospital_death\na,1,0\n{line}\n")
+        with pytest.raises(DatasetError, match=r"outcomes\.csv, line 3") as error:
+            physionet2012.outcomes(tmp_path)
+        assert "secret" not in str(error.value)
+
+    def test_a_record_without_outcome(self, tmp_path):
+        made = {"RecordID": [1, 2], "minute": [0, 0], "Parameter": ["Age", "Gender"], "Value": [50.0, 1.0]}
+        write(tmp_path, physionet2012.EVENTS, made | {"Parameter": pa.array(made["Parameter"]).dictionary_encode()})
+        (tmp_path / physionet2012.OUTCOMES).write_text("set,RecordID,In-hospital_death\na,1,0\n")
+        with pytest.raises(DatasetError, match="lacks records"):
+            list(physionet2012.stays(tmp_path))
+
+    def test_a_film_that_is_no_image_is_named_by_its_row(self, tmp_path):
+        write(tmp_path, kermany.FILE, {"jpeg": [b"secret"], "subtype": ["virus"], "patient_id": ["a"]})
+        with pytest.raises(DatasetError, match=r"images\.parquet: the film of row 1 cannot be read") as error:
+            films(tmp_path)
+        assert "secret" not in str(error.value)
+
+    def test_a_kind_of_film_that_the_set_does_not_have(self, tmp_path):
+        write(tmp_path, kermany.FILE, {"jpeg": [b"1"], "subtype": ["secret"], "patient_id": ["a"]})
+        with pytest.raises(DatasetError, match="must be one of normal, bacteria, virus") as error:
+            list(kermany.images(tmp_path))
+        assert "secret" not in str(error.value)
+
+
 def test_films_have_the_names_of_the_networks_labels(tmp_path):
     columns = {"jpeg": [b"1", b"2", b"3"], "subtype": ["normal", "bacteria", "virus"], "patient_id": ["a", "b", "b"]}
     write(tmp_path, kermany.FILE, columns)
@@ -128,6 +172,21 @@ class TestMTSamples:
         with pytest.raises(DatasetError, match="line 1") as error:
             list(mtsamples.notes(tmp_path))
         assert "secret" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b'{"sample_id": "1", "specialties": ["Urology"], "transcription": 5}',
+            b'{"sample_id": "1", "specialties": ["Urology"], "transcription": "caf\xe9"}',
+            b'{"sample_id": "1", "specialties": ["Urol',
+        ],
+        ids=["no text", "not UTF-8", "cut off"],
+    )
+    def test_a_line_that_cannot_be_read_is_named(self, tmp_path, line):
+        self.put(tmp_path, "")
+        (tmp_path / mtsamples.FILE).write_bytes(line)
+        with pytest.raises(DatasetError, match="line 1, is no note"):
+            list(mtsamples.notes(tmp_path))
 
     def test_title_and_description_are_kept_apart_from_the_text(self, tmp_path):
         row = {"sample_id": "3", "specialties": ["Urology"], "transcription": "Made text."}
