@@ -36,11 +36,11 @@ def moment(text: str, option: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UserError(f"{option} {text} is not a time: write it like 2026-03-01T08:00:00+00:00") from None
-    if found.tzinfo is None:
-        raise UserError(f"{option} {text} has no offset from UTC: add Z or, say, +01:00")
-    return found.astimezone(UTC)
+    raise UserError(f"{option} {text} has no offset from UTC: add Z or, say, +01:00")
 
 
 def ago(text: str, option: str, now: datetime) -> datetime:
@@ -49,4 +49,9 @@ def ago(text: str, option: str, now: datetime) -> datetime:
     Raises:
         UserError: It is neither.
     """
-    return now - span(text, option) if _SPAN.fullmatch(text) else moment(text, option)
+    if not _SPAN.fullmatch(text):
+        return moment(text, option)
+    try:
+        return now - span(text, option)
+    except OverflowError:
+        raise UserError(f"{option} {text} goes back before the calendar begins: leave it out for everything") from None

@@ -141,6 +141,11 @@ class TestMoments:
         assert ago("2h", "--since", NOW) == NOW - 2 * HOUR
         assert ago("2026-03-01T08:00:00+01:00", "--since", NOW) == NOW + 7 * HOUR
 
+    @pytest.mark.parametrize("text", ["999999d", "0001-01-01T00:00:00+14:00"])
+    def test_a_time_outside_the_calendar_is_refused(self, text):
+        with pytest.raises(UserError, match=f"^--since {text.replace('+', '.')} (is not|goes back)"):
+            ago(text, "--since", NOW)
+
     def test_an_end_is_a_span_or_an_instant(self):
         assert control_write.end("2h", None, NOW) == NOW + 2 * HOUR
         assert control_write.end(None, None, NOW) is None
