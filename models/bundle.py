@@ -103,7 +103,7 @@ def artefact(folder: Path | None, name: str) -> Path:
 
 
 def _active(own: Path) -> Path:
-    version = (own / ACTIVE).read_text(encoding="utf-8").strip()
+    version = (own / ACTIVE).read_text(encoding="utf-8", errors="replace").strip()
     place = own / version
     if version != place.name or not (place / MANIFEST).is_file():
         raise WeightsError(

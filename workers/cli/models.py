@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from workers.cli.errors import UserError
-from workers.cli.shared import load_settings, out
+from workers.cli.shared import err, load_settings, out
 
 app = typer.Typer(no_args_is_help=True, help="The models that a worker uses.")
 
@@ -26,11 +26,19 @@ def _known(name: str) -> None:
         raise UserError(f"there is no model {name!r}: choose one of {', '.join(NAMES)}")
 
 
+def _folder(option: Path | None) -> Path | None:
+    """Where to look; None for the shipped models alone."""
+    folder = option or load_settings().models_dir
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: name one with --models, or leave it out for the shipped models")
+    return folder
+
+
 def _place(name: str, folder: Path | None) -> Path:
     from models.bundle import artefact
 
     _known(name)
-    return artefact(folder or load_settings().models_dir, name)
+    return artefact(_folder(folder), name)
 
 
 @app.command("list")
@@ -39,18 +47,30 @@ def list_models(folder: _Folder = None) -> None:
 
     Example:  wardstream models list --models /srv/models
     """
-    from models.bundle import ARTEFACTS, NAMES, artefact, versions
+    from models.bundle import ARTEFACTS, NAMES, versions
 
-    folder = folder or load_settings().models_dir
+    folder = _folder(folder)
     table = Table()
     for column in ("use", "model", "version", "trained", "labels", "KiB", "licence", "folder"):
         table.add_column(column)
     for name in NAMES:
-        used = artefact(folder, name)
+        used = _used(folder, name)
         own = versions(folder, name) if folder else []
-        for place in dict.fromkeys((*own, ARTEFACTS / name, used)):
+        for place in dict.fromkeys((*own, ARTEFACTS / name, *([used] if used else []))):
             table.add_row("*" if place == used else "", name, *_line(place))
     out.print(table)
+
+
+def _used(folder: Path | None, name: str) -> Path | None:
+    """The artefact in use; None, and a line that says so, where ACTIVE names none. What could be chosen is still shown."""
+    from models.bundle import artefact
+    from models.weights import WeightsError
+
+    try:
+        return artefact(folder, name)
+    except WeightsError as error:
+        err.print(f"{name}: {error}", markup=False, soft_wrap=True)
+        return None
 
 
 def _line(place: Path) -> tuple[str, ...]:
@@ -148,9 +168,9 @@ def activate(
     place = registry.find(folder, name, which)
     manifest = registry.check(place, name)
     registry.activate(folder, place, name)
-    out.print(f"{name} {manifest.version} is in use in {folder}; before: {before}", markup=False)
+    out.print(f"{name} {manifest.version} is in use in {folder}; before: {before or 'none that works'}", markup=False)
     out.print("Workers use it from their next start: restart them one at a time.")
-    if before != manifest.version:
+    if before not in (None, manifest.version):
         out.print(f"To go back:  wardstream models activate {name} {before} --models {folder}", markup=False)
     for line in strangers(load_bundle(folder).manifests):
         out.print(f"note  {line}", markup=False)

@@ -105,12 +105,12 @@ def activate(folder: Path, place: Path, name: str) -> Manifest:
     return manifest
 
 
-def in_use(folder: Path, name: str) -> str:
-    """Version of the model that workers take from a folder; `unknown` if it cannot be read."""
+def in_use(folder: Path, name: str) -> str | None:
+    """Version of the model that workers take from a folder; None if it cannot be read, and so cannot be used."""
     try:
         return read_manifest(artefact(folder, name)).version
     except WeightsError:
-        return "unknown"
+        return None
 
 
 def _copy(place: Path, version: Path, manifest: Manifest) -> None:

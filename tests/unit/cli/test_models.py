@@ -169,6 +169,22 @@ class TestActivate:
         run("models", "activate", "vitals", SHIPPED, "--models", tmp_path)
         assert load_bundle(tmp_path).versions["vitals"] == SHIPPED
 
+    @pytest.mark.parametrize("content", [b"9.9.9+nowhere", b"", b"\xff\xfe"], ids=["unknown", "empty", "no text"])
+    def test_a_pointer_to_nowhere_leaves_a_list_to_choose_from_and_no_way_back(self, tmp_path, content):
+        run("models", "activate", "vitals", SHIPPED, "--models", tmp_path)
+        (tmp_path / "vitals" / ACTIVE).write_bytes(content)
+        assert "which is not there" in run("models", "list", "--models", tmp_path)
+        assert listed(tmp_path) == [(False, SHIPPED), (False, SHIPPED)]
+        told = run("models", "activate", "vitals", SHIPPED, "--models", tmp_path)
+        assert "before: none that works" in told
+        assert "To go back" not in told
+        assert listed(tmp_path)[0] == (True, SHIPPED)
+
+    @pytest.mark.parametrize("command", [("list",), ("show", "vitals")])
+    def test_a_folder_that_does_not_exist_is_no_folder_of_shipped_models(self, tmp_path, command):
+        with pytest.raises(UserError, match="there is no folder"):
+            run("models", *command, "--models", tmp_path / "none")
+
     def test_a_version_may_be_what_a_worker_is_given_alone(self, tmp_path):
         version = another(tmp_path)
         assert (tmp_path / MANIFEST).is_file()
