@@ -90,18 +90,22 @@ def evaluate(
     """
     import torch
 
-    from models.bundle import load_bundle
+    from models.bundle import artefact, load_bundle
     from workers.cli.evaluating.judged import Judged, digests, judge
     from workers.datasets.folder import data_folder
 
     torch.set_num_threads(threads)
     folder = data_folder(data)
+    if out is not None:
+        shared.require_room(out, "--out")
     ask, names = _judges()[model]
     files = digests(folder, names)
     if not files:
         raise UserError(f"{folder} holds no labelled records for {model.value}: it needs one of {', '.join(names)}")
     place = models or shared.load_settings().models_dir
     bundle = load_bundle(place)
+    if models is not None and not artefact(models, model.value).is_relative_to(models):
+        shared.err.print(f"{models} holds no {model.value}: the shipped one is judged", markup=False, soft_wrap=True)
     found = Judged(bundle.manifests[model.value], part.value, files)
     for line in found.about():
         shared.err.print(line, markup=False, soft_wrap=True)

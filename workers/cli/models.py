@@ -62,7 +62,7 @@ def list_models(folder: _Folder = None) -> None:
 
 
 def _used(folder: Path | None, name: str) -> Path | None:
-    """The artefact in use; None, and a line that says so, where ACTIVE names none. What could be chosen is still shown."""
+    """The artefact in use; None, and a line that says so, where ACTIVE names none. The versions are still shown."""
     from models.bundle import artefact
     from models.weights import WeightsError
 

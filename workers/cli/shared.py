@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
 
+from workers.cli.errors import UserError
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -26,6 +29,19 @@ INTERRUPTED = 130
 def load_settings(**changes: Any) -> Settings:
     """Settings from the environment, with the command line's own changes."""
     return Settings(**changes)
+
+
+def require_room(folder: Path, option: str) -> None:
+    """Refuse a folder that cannot be made or written to, before the work whose result is to lie there. Makes nothing.
+
+    Raises:
+        UserError: Likewise.
+    """
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
+    if not there.is_dir():
+        raise UserError(f"{option} {folder} cannot be used: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {folder} cannot be used: {there} is not yours to write to")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

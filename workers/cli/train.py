@@ -105,6 +105,7 @@ def train(
 
     from models.bert import BertError
     from models.weights import WeightsError
+    from workers.cli.shared import require_room
     from workers.cli.training.run import Request, run
     from workers.datasets.folder import DatasetError, data_folder
 
@@ -112,8 +113,11 @@ def train(
     try:
         request = Request(data_folder(data), runs, out, models, epochs, seed, _device(device), encoder)
         trainers = {one.value: trainer for one, trainer in _trainers().items() if model in (one, Model.all)}
-        folder = run(model.value, trainers, request, console)
+        require_room(runs, "--runs")
+        for folder in (out / name for name in trainers) if out else ():
+            require_room(folder, "--out")
+        record = run(model.value, trainers, request, console)
     except (DatasetError, WeightsError, BertError, OSError) as error:
         console.print(f"wardstream train: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    typer.echo(folder)
+    typer.echo(record)

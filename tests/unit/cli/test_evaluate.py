@@ -72,6 +72,22 @@ def test_a_folder_with_one_set_is_judged_by_it(tmp_path):
     assert cell(found["auroc"]) in result.stdout
 
 
+def test_a_place_that_cannot_be_written_to_is_refused_before_judging(tmp_path):
+    stays(tmp_path)
+    (tmp_path / "taken").touch()
+    with pytest.raises(UserError, match=r"--out .* cannot be used: .*taken is no folder"):
+        run("evaluate", "vitals", "--data", tmp_path, "--out", tmp_path / "taken")
+
+
+def test_models_without_the_one_to_judge_are_told_of(tmp_path):
+    stays(tmp_path, count=8)
+    said = "holds no vitals: the shipped one is judged"
+    assert said in run("evaluate", "vitals", "--data", tmp_path, "--models", ARTEFACTS / "notes").stderr
+    shutil.copytree(ARTEFACTS / "vitals", tmp_path / "own" / "vitals")
+    for folder in (tmp_path / "own", tmp_path / "own" / "vitals", ARTEFACTS):
+        assert said not in run("evaluate", "vitals", "--data", tmp_path, "--models", folder).stderr
+
+
 def test_the_test_part_alone_is_smaller(tmp_path):
     stays(tmp_path)
     run("evaluate", "vitals", "--data", tmp_path, "--out", tmp_path / "out", "--part", "test")

@@ -36,6 +36,22 @@ def test_without_data_it_says_what_to_do_and_fails(tmp_path):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("option", ["--out", "--runs"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_training(tmp_path, option):
+    made_sets.sepsis(tmp_path / "data")
+    (tmp_path / "taken").touch()
+    arguments = ["ranker", "--data", str(tmp_path / "data"), option, str(tmp_path / "taken" / "below")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UserError)
+    assert (
+        str(result.exception)
+        == f"{option} {tmp_path / 'taken' / 'below'}"
+        + ("/ranker" if option == "--out" else "")
+        + f" cannot be used: {tmp_path / 'taken'} is no folder"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_missing_set_is_named(tmp_path):
     result = CliRunner().invoke(app, ["notes", "--out", str(tmp_path), "--data", str(tmp_path)])
     assert result.exit_code == 1
