@@ -19,7 +19,7 @@ from models.training import calibrate
 from models.training.imaging_fit import Held, ImagingPlan, Numbers, Pixels, as_input, fit, halved
 from models.training.metrics import report
 from models.training.outcome import Progress, Trained, silent
-from models.training.split import rows_of
+from models.training.split import require_every_part, rows_of
 from models.weights import Manifest, Thresholds
 
 Floats = NDArray[np.float64]
@@ -82,9 +82,13 @@ def train_imaging(
 
     Returns:
         The network and its held-out figures.
+
+    Raises:
+        TooFewError: There is no film in one of the parts.
     """
     torch.manual_seed(plan.seed)
     parts = rows_of(patient)
+    require_every_part({part: len(rows) for part, rows in parts.items()}, "films")
     network = ImagingEncoder(ImagingConfig())
     network.load_state_dict(network.state_dict() | dict(initial or {}))
     films, truth = {part: halved(pixels[rows]) for part, rows in parts.items()}, torch.from_numpy(label)

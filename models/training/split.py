@@ -7,7 +7,7 @@ hold back the same patients.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -33,3 +33,22 @@ def rows_of(identifiers: Sequence[str]) -> dict[Part, NDArray[np.int64]]:
     """Row numbers of each part."""
     parts = np.array([part_of(identifier) for identifier in identifiers])
     return {part: np.flatnonzero(parts == part) for part in PARTS}
+
+
+class TooFewError(ValueError):
+    """A set is too small to train on; the message says what it lacks."""
+
+
+def require_every_part(counts: Mapping[Part, int], what: str) -> None:
+    """Refuse a set that has nothing in one of the parts: training, fitting and figures each need some.
+
+    Args:
+        counts: Of each part.
+        what: They are, for the message.
+
+    Raises:
+        TooFewError: One is zero.
+    """
+    empty = [part for part in PARTS if not counts[part]]
+    if empty:
+        raise TooFewError(f"too few {what}: none falls into the part {' or '.join(empty)}")

@@ -23,7 +23,7 @@ from models.training.metrics import report
 from models.training.outcome import Progress, Trained, silent
 from models.training.scores import Scores, by_patient, score
 from models.training.sequences import Course, Events, sequence
-from models.training.split import PARTS, Part, part_of
+from models.training.split import PARTS, Part, part_of, require_every_part
 from models.training.trees import PLANS, cross_fitted
 from models.training.vitals_fit import VitalsPlan, fit
 from models.vitals import LABELS, VitalsConfig, VitalsEncoder
@@ -92,8 +92,13 @@ def train_vitals(
     Returns:
         The network and its held-out figures: hourly for sepsis, with the utility of the 2019 challenge and the alarm
         threshold for it; for mortality at the last event of the stay.
+
+    Raises:
+        TooFewError: A set has no stay in one of the parts.
     """
     sets = [_Set(SETS[0], sepsis), _Set(SETS[1], mortality)]
+    for name, one in zip(SETS, sets, strict=True):
+        require_every_part({part: len(one.parts[part]) for part in PARTS}, f"stays with events in the set of {name}")
     for head, one in enumerate(sets):
         _taught(one, head, plan, progress)
     torch.manual_seed(plan.seed)

@@ -85,6 +85,22 @@ def test_too_few_stays_for_a_ranker_are_one_line_of_error(tmp_path):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("model", "sets", "said"),
+    [
+        ("vitals", (made_sets.sepsis, made_sets.mortality), "too few stays with events in the set of sepsis"),
+        ("imaging", (made_sets.films,), "kermany_cxr/images.parquet: too few films"),
+    ],
+)
+def test_a_set_with_an_empty_part_is_one_line_and_no_run(tmp_path, model, sets, said):
+    for each in sets:
+        each(tmp_path / "data", 2)
+    result = CliRunner().invoke(app, [model, "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 1
+    assert f"{said}: none falls into the part" in result.output
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 def trained(tmp_path, *more, model="ranker"):
     arguments = [model, "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--epochs", "1", *more]
     result = CliRunner().invoke(app, arguments)

@@ -8,9 +8,11 @@ from models.imaging import ImagingEncoder
 from models.training.imaging import Foreign, train_imaging
 from models.training.imaging_fit import ImagingPlan
 from models.training.pretrained import of_lite0
+from models.training.split import TooFewError
 from workers.cli.training.job import Job, Made
 from workers.datasets import kermany, pretrained
 from workers.datasets.films import adult_films, films
+from workers.datasets.folder import DatasetError
 
 
 def imaging(job: Job) -> Made:
@@ -22,4 +24,8 @@ def imaging(job: Job) -> Made:
     children, adults = films(job.data), adult_films(job.data)
     foreign = None if adults is None else Foreign(*adults)
     files = (kermany.FILE,) if foreign is None else (kermany.FILE, kermany.NIH_FILE)
-    return Made(train_imaging(*children, plan, initial=initial, foreign=foreign, progress=job.tell), plan, files)
+    try:
+        trained = train_imaging(*children, plan, initial=initial, foreign=foreign, progress=job.tell)
+    except TooFewError as error:
+        raise DatasetError(f"{kermany.FILE}: {error}") from error
+    return Made(trained, plan, files)
