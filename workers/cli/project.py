@@ -40,7 +40,7 @@ class Kind(StrEnum):
 def project(
     kind: Annotated[Kind, typer.Argument(help="What each recommendation becomes.", metavar="KIND")],
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE|-]", help="Recommendations as JSON or JSON lines; - is standard input.")
+        Path, typer.Argument(metavar="FILE|-", help="Recommendations as JSON or JSON lines; - is standard input.")
     ] = Path("-"),
     *,
     patient_system: Annotated[

@@ -105,7 +105,7 @@ def train(
 
     from models.bert import BertError
     from models.weights import WeightsError
-    from workers.cli.shared import require_room
+    from workers.cli.shared import INTERRUPTED, require_room
     from workers.cli.training.run import Request, run
     from workers.datasets.folder import DatasetError, data_folder
 
@@ -117,6 +117,9 @@ def train(
         for folder in (out / name for name in trainers) if out else ():
             require_room(folder, "--out")
         record = run(model.value, trainers, request, console)
+    except KeyboardInterrupt:
+        console.print(f"interrupted: log.txt of the run, in {runs}, says how far it came", markup=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
     except (DatasetError, WeightsError, BertError, OSError) as error:
         console.print(f"wardstream train: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error

@@ -19,7 +19,7 @@ from workers.cli.training.job import Made
 from workers.cli.training.run import Request
 from workers.cli.training.run import run as run_trainers
 from workers.cli.training.run_folder import write_history
-from workers.datasets import physionet2019, pretrained
+from workers.datasets import kermany, physionet2019, pretrained
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +98,20 @@ def test_a_set_with_an_empty_part_is_one_line_and_no_run(tmp_path, model, sets, 
     result = CliRunner().invoke(app, [model, "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
     assert result.exit_code == 1
     assert f"{said}: none falls into the part" in result.output
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("sets", "lacks"),
+    [((made_sets.notes, made_sets.films), physionet2019.FILE), ((made_sets.sepsis, made_sets.notes), kermany.FILE)],
+)
+def test_fusion_says_what_is_missing_before_it_reads_the_rest(tmp_path, sets, lacks):
+    for each in sets:
+        each(tmp_path / "data")
+    result = CliRunner().invoke(app, ["fusion", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 1
+    assert f"holds no {lacks}" in result.output
+    assert "steps" not in result.output
     assert list((tmp_path / "runs").iterdir()) == []
 
 
@@ -226,6 +240,16 @@ def test_a_run_that_was_stopped_says_so_in_its_log(tmp_path):
         run_trainers("ranker", {"ranker": stopped}, request, Console(quiet=True))
     (folder,) = (tmp_path / "runs").iterdir()
     assert "KeyboardInterrupt" in (folder / "log.txt").read_text()
+
+
+def test_ctrl_c_is_one_line_that_says_where_the_log_is_and_status_130(tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workers.cli.training.run.run", stopped)
+    result = CliRunner().invoke(app, ["ranker", "--data", str(tmp_path), "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 130
+    assert result.output == f"interrupted: log.txt of the run, in {tmp_path / 'runs'}, says how far it came\n"
 
 
 def test_too_few_notes_of_any_specialty_are_one_line_of_error(tmp_path):

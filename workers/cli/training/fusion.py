@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from models.training.split import PARTS, Part, part_of, rows_of
 from workers.cli.pools import film_pool, note_pool, sepsis_hours
 from workers.cli.training.job import Job, Made
 from workers.datasets import kermany, mtsamples, physionet2019
-from workers.datasets.folder import DatasetError
+from workers.datasets.folder import DatasetError, file_of
+
+FILES: Final = (physionet2019.FILE, mtsamples.FILE, kermany.FILE)
 
 
 def fusion(job: Job) -> Made:
     """On hours, notes and films of different people, paired by label."""
+    for file in FILES:  # before minutes of work on the others
+        file_of(job.data, file)
     plan = FusionPlan(seed=job.seed) if job.epochs is None else replace(FusionPlan(seed=job.seed), steps=job.epochs)
     bundle = load_bundle(job.models)
     job.tell("fusion: notes", 1, 3)
@@ -32,9 +37,8 @@ def fusion(job: Job) -> Made:
         trained = train_fusion(hours, of_notes, of_images, plan, job.tell)
     except ValueError as error:
         raise DatasetError(str(error)) from error
-    files = (physionet2019.FILE, mtsamples.FILE, kermany.FILE)
     built_on = {name: bundle.versions[name] for name in ("vitals", "notes", "imaging")}
-    return Made(trained, plan, files, built_on=built_on)
+    return Made(trained, plan, FILES, built_on=built_on)
 
 
 def _every(_identifier: str) -> bool:
