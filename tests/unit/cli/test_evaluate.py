@@ -20,6 +20,8 @@ from workers.cli.errors import UserError
 from workers.cli.evaluating.case import Case, Part
 from workers.cli.evaluating.judged import Judged, judge, slug
 from workers.cli.evaluating.sheets import cell
+from workers.datasets import mtsamples
+from workers.datasets.folder import DatasetError
 from workers.datasets.physionet2019 import COLUMN_OF, FILE
 
 
@@ -86,6 +88,15 @@ def test_models_without_the_one_to_judge_are_told_of(tmp_path):
     shutil.copytree(ARTEFACTS / "vitals", tmp_path / "own" / "vitals")
     for folder in (tmp_path / "own", tmp_path / "own" / "vitals", ARTEFACTS):
         assert said not in run("evaluate", "vitals", "--data", tmp_path, "--models", folder).stderr
+
+
+def test_a_baseline_that_was_asked_for_and_cannot_be_fitted_is_not_left_out_in_silence(tmp_path):
+    (tmp_path / "mtsamples").mkdir()
+    row = {"sample_id": "1", "specialties": ["Urology"], "transcription": "Made text."}
+    (tmp_path / mtsamples.FILE).write_text(json.dumps(row))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DatasetError, match=r"--baseline .*none holds no notes: it needs one of mtsamples/notes\.jsonl"):
+        run("evaluate", "notes", "--data", tmp_path, "--baseline", tmp_path / "none")
 
 
 def test_the_test_part_alone_is_smaller(tmp_path):

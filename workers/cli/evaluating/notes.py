@@ -11,6 +11,7 @@ from models.evaluation.notes import notes_questions, section_summaries
 from models.training.split import part_of
 from workers.cli.evaluating.case import Case
 from workers.datasets import mts_dialog, mtsamples
+from workers.datasets.folder import DatasetError
 from workers.datasets.note_sets import ORGANS, note_set, section_set
 
 FILES: Final = (mtsamples.FILE, mts_dialog.FILE)
@@ -20,7 +21,12 @@ def notes(case: Case) -> Iterator[Question | Summary]:
     """Transcribed notes and their specialties (MTSamples), sections and their headers (MTS-Dialog).
 
     The baseline is fitted to the training part of its folder.
+
+    Raises:
+        DatasetError: A set cannot be read, or there is nothing to fit the baseline to.
     """
+    if case.baseline is not None and not any((case.baseline / file).is_file() for file in FILES):
+        raise DatasetError(f"--baseline {case.baseline} holds no notes: it needs one of {', '.join(FILES)}")
     if case.has(mtsamples.FILE):
         kept = note_set(case.data, case.keep)
         beside = None
