@@ -147,6 +147,11 @@ class Draws:
         below = times @ wholes
         return _range(np.divide(times @ parts, below, out=np.full(len(times), np.nan), where=below > 0))
 
+    def figure(self, of: Callable[[Array], float]) -> list[float | None]:
+        """[value, lower, upper] of any figure made from how often each row is taken, (N,) whole numbers."""
+        drawn = (draw[self._member].astype(np.float64) for draw in self._draws)
+        return _range(np.array([of(np.ones(len(self._member))), *(of(times) for times in drawn)]))
+
     def _each(self, metric: Metric, label: Numbers, score: Numbers) -> Array:
         """A metric of all rows, then of each sample."""
         truth, scores, member = np.asarray(label, np.float64), np.asarray(score, np.float64), self._member
