@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models import imaging, notes
@@ -152,5 +151,3 @@ def _fused(bundle: Bundle, stays: Sequence[Course]) -> dict[str, NDArray[np.floa
     known = np.where(usable, fused, np.nan).astype(np.float32)
     silent = unsettled(answers(known[:, None], fusion.limits))[:, 0]
     return by_patient(found.patient, np.where(silent, np.nan, known).astype(np.float64))
-
-

@@ -20,8 +20,9 @@ from workers.cli.evaluating.case import Case, Part
 
 if TYPE_CHECKING:
     from models.evaluation.figures import Question, Summary
+    from workers.cli.evaluating.case import Drawing
 
-    Judge = Callable[[Case], Iterator[Question | Summary]]
+    Judge = Callable[[Case], Iterator[Question | Summary | Drawing]]
 
 
 class Model(StrEnum):
@@ -32,11 +33,12 @@ class Model(StrEnum):
     notes = "notes"
     fusion = "fusion"
     ranker = "ranker"
+    policy = "policy"
 
 
 def _judges() -> dict[Model, tuple[Judge, tuple[str, ...]]]:
     """How each model is judged, and the files that are read for it; it can do with some of them."""
-    from workers.cli.evaluating import fusion, imaging, notes, ranker, vitals
+    from workers.cli.evaluating import fusion, imaging, notes, policy, ranker, vitals
 
     return {
         Model.vitals: (vitals.vitals, vitals.FILES),
@@ -44,6 +46,7 @@ def _judges() -> dict[Model, tuple[Judge, tuple[str, ...]]]:
         Model.notes: (notes.notes, notes.FILES),
         Model.fusion: (fusion.fusion, fusion.FILES),
         Model.ranker: (ranker.ranker, ranker.FILES),
+        Model.policy: (policy.policy, policy.FILES),
     }
 
 
@@ -83,6 +86,8 @@ def evaluate(
 ) -> None:
     """Judge MODEL on labelled records: figures with 95 % intervals, baselines, subgroups, reliability.
 
+    MODEL `policy` replays stays of PhysioNet 2019 through the alert policy: NEWS2 alone, the model alone, both.
+
     The figures of records that the model was trained on say nothing: give it a folder that training never saw, or
     --part test on the folder that it was trained on.
 
@@ -104,9 +109,12 @@ def evaluate(
         raise UserError(f"{folder} holds no labelled records for {model.value}: it needs one of {', '.join(names)}")
     place = models or shared.load_settings().models_dir
     bundle = load_bundle(place)
-    if models is not None and not artefact(models, model.value).is_relative_to(models):
-        shared.err.print(f"{models} holds no {model.value}: the shipped one is judged", markup=False, soft_wrap=True)
-    found = Judged(bundle.manifests[model.value], part.value, files)
+    # The policy hears the vitals model, through fusion that adds nothing to vitals alone.
+    whole = model is Model.policy
+    name = "vitals" if whole else model.value
+    if models is not None and not artefact(models, name).is_relative_to(models):
+        shared.err.print(f"{models} holds no {name}: the shipped one is judged", markup=False, soft_wrap=True)
+    found = Judged(bundle.manifests[name], part.value, files, subject="the alert policy" if whole else "")
     for line in found.about():
         shared.err.print(line, markup=False, soft_wrap=True)
     with _progress() as say:

@@ -19,6 +19,21 @@ class Part(StrEnum):
     test = "test"
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture that belongs to an evaluation as a whole.
+
+    Attributes:
+        file: Its name in the output folder.
+        title: What it shows.
+        draw: Writes it to a path.
+    """
+
+    file: str
+    title: str
+    draw: Callable[[Path], None]
+
+
 def silent(_what: str) -> None:
     """For whoever does not look on."""
 

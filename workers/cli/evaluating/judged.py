@@ -13,7 +13,7 @@ from typing import Any
 from models.evaluation.coverage import coverage_figures
 from models.evaluation.figures import Question, Summary, figures
 from models.weights import Manifest
-from workers.cli.evaluating.case import Case
+from workers.cli.evaluating.case import Case, Drawing
 from workers.cli.evaluating.reliability import draw
 from workers.cli.evaluating.sheets import Sheet, of_questions, of_summary
 
@@ -28,6 +28,8 @@ class Judged:
         files: SHA-256 of each file that was read, by name below the data folder.
         labels: Figures of each yes-or-no question, by name.
         summaries: Figures of each summary, by name.
+        drawings: Pictures beside those of labels.
+        subject: What is judged, where it is more than the model.
     """
 
     manifest: Manifest
@@ -35,6 +37,8 @@ class Judged:
     files: Mapping[str, str]
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    drawings: list[Drawing] = field(default_factory=list)
+    subject: str = ""
 
     @property
     def trained_on(self) -> list[str]:
@@ -60,10 +64,11 @@ class Judged:
         return lines
 
     def write(self, out: Path) -> None:
-        """Write evaluation.json, evaluation.md and a picture of each label's reliability."""
+        """Write evaluation.json, evaluation.md, a picture of each label's reliability, and what else is drawn."""
         out.mkdir(parents=True, exist_ok=True)
         pictures = {name: f"{slug(name)}.png" for name in self.labels}
         content = {
+            "subject": self.subject or self.manifest.name,
             "model": self.manifest.name,
             "version": self.manifest.version,
             "sha256": self.manifest.sha256,
@@ -77,9 +82,12 @@ class Judged:
         (out / "evaluation.md").write_text(self._markdown(pictures), encoding="utf-8")
         for name, file in pictures.items():
             draw(out / file, name, self.labels[name]["reliability"])
+        for drawing in self.drawings:
+            drawing.draw(out / drawing.file)
 
     def _markdown(self, pictures: Mapping[str, str]) -> str:
-        lines = [f"# Evaluation of {self.manifest.name} {self.manifest.version}", ""]
+        model = f"{self.manifest.name} {self.manifest.version}"
+        lines = [f"# Evaluation of {self.subject or model}", ""]
         lines += [f"- {line}" for line in self.about()]
         lines += ["- value (95 % interval from a bootstrap over patients)", ""]
         lines += [sheet.markdown() for sheet in self.sheets()]
@@ -91,6 +99,8 @@ class Judged:
                 "",
             ]
             lines += [f"![{name}]({file})" for name, file in pictures.items()]
+        for drawing in self.drawings:
+            lines += [f"### {drawing.title}", "", f"![{drawing.title}]({drawing.file})", ""]
         return "\n".join([*lines, ""])
 
 
@@ -109,11 +119,13 @@ def digests(data: Path, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def judge(questions: Iterable[Question | Summary], case: Case, into: Judged) -> None:
+def judge(questions: Iterable[Question | Summary | Drawing], case: Case, into: Judged) -> None:
     """Put every question and keep its figures. One without records is left out."""
     for one in questions:
         if isinstance(one, Summary):
             into.summaries[one.name] = dict(one.figures)
+        elif isinstance(one, Drawing):
+            into.drawings.append(one)
         elif len(one.label):
             case.say(f"{one.name}: {len(one.label)} rows, intervals")
             sets = into.manifest.conformal.get(one.name)
