@@ -5,9 +5,9 @@ Everything is of stays whose onset of sepsis is known afterwards. The words are 
 - An alert is **told** when it is raised or updated: both interrupt somebody.
 - **Onset** is six hours after the label turns 1, as the labels of PhysioNet 2019 are made.
 - A told alert is **true** when onset lies at most `AHEAD_H` hours ahead, or was at most `BEHIND_H` hours ago. 48 hours
-  is how far before suspected infection Sepsis-3 looks for organ dysfunction (Seymour et al., JAMA 315(8):762-774, 2016);
-  three hours is when an alarm stops earning anything in the 2019 challenge (Reyna et al., Crit Care Med 48(2):210-217,
-  2020), whose twelve hours ahead (`NEAR_H`) are shown beside.
+  is how far before suspected infection Sepsis-3 looks for organ dysfunction (Seymour et al., JAMA 315(8):762-774,
+  2016); three hours is when an alarm stops earning anything in the 2019 challenge (Reyna et al., Crit Care Med
+  48(2):210-217, 2020), whose twelve hours ahead (`NEAR_H`) are shown beside.
 - A septic stay is **found** when an alert is told at most `AHEAD_H` hours before onset and not after it.
 - **Lead time** runs from the first alert that found the stay to onset.
 """

@@ -179,3 +179,27 @@ def test_a_cell_does_not_break_a_table():
 
 def test_pictures_have_names_that_files_can_have():
     assert slug("Consult - History and Phy.") == "Consult-History-and-Phy"
+
+
+class TestPolicy:
+    def test_the_policy_is_judged_with_tables_and_a_picture(self, tmp_path):
+        stays(tmp_path)
+        result = run("evaluate", "policy", "--data", tmp_path, "--out", tmp_path / "out")
+        written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+        assert written["subject"] == "the alert policy"
+        judged_on = written["summaries"]["stays replayed"]
+        assert judged_on["judged"]["stays"] + judged_on["thresholds chosen on"]["stays"] == 40
+        live = written["summaries"]["alerts clear as live: alerts"]
+        # The pulse of the sick lies between 95 and 125: at most two points. Nobody reaches five.
+        assert live["NEWS2 alone from 5"]["told /100 days"][0] == 0
+        assert {"model alone, model from 0.2", "both, model from 0.2"} <= live.keys()
+        assert (tmp_path / "out" / "alerts.png").stat().st_size > 10_000
+        page = (tmp_path / "out" / "evaluation.md").read_text()
+        assert page.startswith("# Evaluation of the alert policy\n")
+        assert "![Alerts against sensitivity](alerts.png)" in page
+        assert "alerts clear as live: times" in result.stdout
+
+    def test_a_part_without_stays_is_one_line(self, tmp_path):
+        stays(tmp_path, count=1)
+        with pytest.raises(UserError, match="no records of the part test for policy"):
+            run("evaluate", "policy", "--data", tmp_path, "--part", "test")

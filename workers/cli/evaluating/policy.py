@@ -120,7 +120,7 @@ def _stays(ward: Ward, choice: Ward | None) -> Summary:
 
 
 def _news2(total: int) -> Thresholds:
-    """Raised from this total on, cleared below it, and never from above where live policy would not."""
+    """Raised from this total on; the line of clearing is that of live, or one below the total where that is lower."""
     return Thresholds(
         news2_raise=total, news2_critical=max(LIVE.news2_critical, total), news2_clear=min(LIVE.news2_clear, total - 1)
     )
