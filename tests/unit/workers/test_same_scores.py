@@ -22,6 +22,7 @@ from PIL import Image
 
 from models.bundle import Bundle, load_bundle
 from models.calibration import calibrated_logits, probabilities
+from models.clinical.actions import Catalogue
 from models.columns import COLUMNS, INDEX
 from models.evaluation.figures import Question
 from models.evaluation.fusion import Case, scores
@@ -33,6 +34,7 @@ from models.training.note_texts import NoteSet
 from models.training.sequences import milliseconds
 from tests.unit.workers.made import START, note, vitals
 from topics.catalogue import IMAGING, NOTES, VITALS
+from workers.alerts import Thresholds
 from workers.control import ControlBoard
 from workers.datasets.note_sets import ORGANS
 from workers.datasets.stay import Stay
@@ -42,6 +44,8 @@ from workers.offline import Line, Offline
 from workers.parts import build_parts
 from workers.patients import Patients
 from workers.pipeline import Pipeline
+from workers.policy_facts import Voice, facts_of, see
+from workers.policy_replay import tell
 from workers.records import Publish, Refused, Source
 from workers.settings import Settings
 from workers.stores import MemoryContexts
@@ -273,3 +277,19 @@ async def test_the_fused_risk_with_note_and_film(way):
     assert risks(body)["deterioration"] == pytest.approx(float(probabilities(fused)[0]), abs=CLOSE)
     told = body["explanation"]["modality_shares"]
     assert [told[name] for name in ("vitals", "notes", "imaging")] == pytest.approx(shares[0].tolist(), abs=2e-3)
+
+
+@pytest.mark.parametrize("way", [live, offline])
+async def test_alerts(way):
+    """`wardstream evaluate policy` tells of whole stays what the worker tells of their events."""
+    stays = [stay(f"p{seed}", seed, length=20) for seed in range(12)]
+    sent = [event for k in range(20) for one in stays for event in events(one)[k : k + 1]]
+    found = await way(sent)
+    for one, seen in zip(stays, see(stays, bundle(), Catalogue.load()), strict=True):
+        told = tell(facts_of(seen, Voice.both, declared=False), Thresholds())
+        changes = [found[f"{one.patient_id}/e{k}"]["alert"]["state"] for k in range(20)]
+        hours = milliseconds(one.time_h) / 3_600_000
+        assert [hours[k] for k in range(20) if changes[k] == "raise"] == told.raised_h
+        assert [hours[k] for k in range(20) if changes[k] in {"raise", "update"}] == told.told_h
+    everything = {body["alert"]["state"] for body in found.values()}
+    assert {"raise", "update", "none"} <= everything  # the comparison is of something
