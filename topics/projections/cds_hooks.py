@@ -72,6 +72,7 @@ def summary(event: RecommendationEvent) -> str:
     first = wording.alerted(event)
     head = _HEAD[event.alert.tier or "warning"] + (" (worse)" if event.alert.state == "update" else "")
     text = f"{head}: {', '.join(facts)}. {first.text if first else 'See why'}"
+    text = " ".join(text.split())  # one line, whatever the action's text holds
     return text if len(text) <= SUMMARY_MAX else text[: SUMMARY_MAX - 1].rstrip() + "…"
 
 

@@ -115,6 +115,12 @@ class TestCard:
         assert ", deterioration 25 %. " in card(published(risks=[low, open_, high]))["summary"]
         assert ", calm 2.0 %. " in card(published(risks=[low, open_]))["summary"]
 
+    def test_its_summary_is_one_line_whatever_the_text_of_an_action_holds(self):
+        event = published({"state": "raise"})
+        for each in event["recommendations"]:
+            each["text"] = "first\nsecond\r\nthird "
+        assert card(event)["summary"].endswith(". first second third")
+
     def test_its_summary_names_a_call_for_help_where_the_alert_s_own_action_is_not_listed(self):
         event = published({"action_id": "esc-urgent-review"})
         call, other = event["recommendations"]
