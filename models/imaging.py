@@ -132,3 +132,8 @@ class ImagingEncoder(nn.Module):
                 layer.fold()
         made.config = replace(self.config, normalise=False)
         return made
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """(B, 3) logits of normal and findings to the (B,) log odds of any finding against normal."""
+    return torch.logsumexp(logits[:, 1:], 1) - logits[:, 0]

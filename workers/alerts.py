@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Change = Literal["raise", "update", "clear", "suppress", "none"]
 
@@ -39,6 +39,12 @@ class Tier(IntEnum):
 
 ACK_MINUTES = {Tier.INFO: 240, Tier.WARNING: 60, Tier.CRITICAL: 15}
 """Minutes in which somebody should have acknowledged: NEWS2's response times for 1-4, 5-6; 15 for 7 and more."""
+
+
+ACTION_OF: Final = {"peri_arrest": "esc-cardiac-arrest-call", "model_risk": "sepsis-screen",
+    "single_parameter_3": "esc-ward-doctor-review", "news2_raise": "esc-urgent-review",
+    "news2_critical": "esc-emergency-team"}  # fmt: skip
+"""The action that an alert is about, by the reason that `tier_of` gives for raising it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,6 @@ INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Rea
 """Reasons that leave a result without the answer that its reader would expect."""
 
 _DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
-_ACTION_OF: Final = {"peri_arrest": "esc-cardiac-arrest-call", "model_risk": "sepsis-screen",
-    "single_parameter_3": "esc-ward-doctor-review", "news2_raise": "esc-urgent-review",
-    "news2_critical": "esc-emergency-team"}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -85,7 +82,7 @@ class Decider:
         self._texts = ActionTexts(judge.catalogue)
         index = judge.catalogue.index
         self._ids = [action.id for action in judge.catalogue.actions]
-        self._actions = {reason: index[action] for reason, action in _ACTION_OF.items()}
+        self._actions = {reason: index[action] for reason, action in alerts.ACTION_OF.items()}
 
     def decide(self, work: Work, control: Control) -> list[Decision]:
         """One decision a record, in order; `work.contexts` holds the contexts after the batch."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.conformal import YES_NO, Conformal, both
 from models.evaluation.figures import Floats, Texts
-from models.training.metrics import Array, Draws
+from models.training.metrics import Draws
 
 
 def coverage_figures(
@@ -36,12 +36,7 @@ def coverage_figures(
 def _shares(sets: NDArray[np.bool_], label: NDArray[np.int64], draws: Draws) -> dict[str, object]:
     kept = sets[np.arange(len(label)), label].astype(np.float64)
     covered: dict[str, object] = {
-        f"coverage of {answer}": draws.interval(_mean_of_positives, (label == column).astype(np.float64), kept)
+        f"coverage of {answer}": draws.ratio(kept * (label == column), label == column)
         for column, answer in enumerate(YES_NO)
     }
     return covered | {"ambiguous": draws.mean((sets.sum(1) != 1).astype(np.float64))}
-
-
-def _mean_of_positives(label: Array, value: Array, weight: Array) -> float:
-    chosen = weight * label
-    return float((chosen * value).sum() / chosen.sum()) if chosen.sum() else float("nan")

@@ -15,7 +15,7 @@ from models.bundle import Bundle
 from models.calibration import exclusive_probabilities
 from models.evaluation import map_deletion
 from models.evaluation.figures import Floats, Question, Summary
-from models.imaging import LABELS
+from models.imaging import LABELS, ImagingOut
 from models.training.imaging import encode
 from models.training.imaging_fit import as_input
 from models.training.metrics import Draws, auroc
@@ -25,6 +25,7 @@ Pixels = NDArray[np.uint8]
 
 _TERTILES: Final = ("soft third", "middle third", "sharp third")
 _UNFITTED: Final = Thresholds(medium=0.5, high=0.8)
+_FLAGGED: Final = "flagged as unlike training"
 _EDGE: Final = 8
 """Columns at each side of a film, pixels: dark where the field is wide."""
 
@@ -45,7 +46,8 @@ class Films(NamedTuple):
 
 def imaging_figures(bundle: Bundle, films: Films) -> Iterator[Question | Summary]:
     """Pneumonia or not, bacterial or not, viral or not; the three classes together; what the map is worth."""
-    by_class = _probabilities(bundle, films.pixels)
+    out = encode(bundle.imaging, films.pixels)
+    by_class = _probabilities(bundle, out)
     who = np.array(films.patient)
     shortcuts = appearances(films.pixels)
     thirds = _thirds(shortcuts["blur"])
@@ -55,14 +57,17 @@ def imaging_figures(bundle: Bundle, films: Films) -> Iterator[Question | Summary
         probability = 1 - by_class[:, 0] if number == 0 else by_class[:, number]
         extra = _pneumonia(bundle, films, probability) if number == 0 else {}
         yield Question(name, truth, probability, who, beside, {"sharpness": thirds}, extra)
-    yield Summary("three classes", _three_classes(bundle, films, by_class))
+    yield Summary("three classes", _three_classes(bundle, films, by_class) | {_FLAGGED: _flagged(out, films.patient)})
     yield Summary("map, taking away its highest cells", _map(bundle, films))
 
 
 def flags(bundle: Bundle, pixels: Pixels, patient: Sequence[str]) -> list[float | None]:
     """Share of films flagged as unlike those of training, [value, lower, upper]."""
-    novel = (encode(bundle.imaging, pixels).novelty > 1).numpy().astype(float)
-    return Draws(patient).interval(_mean, np.zeros(len(novel)), novel)
+    return _flagged(encode(bundle.imaging, pixels), patient)
+
+
+def _flagged(out: ImagingOut, patient: Sequence[str]) -> list[float | None]:
+    return Draws(patient).mean((out.novelty > 1).numpy().astype(float))
 
 
 def appearances(pixels: Pixels) -> dict[str, Floats]:
@@ -87,12 +92,12 @@ def _pneumonia(bundle: Bundle, films: Films, probability: Floats) -> dict[str, o
     right = ((probability >= threshold) == (films.label > 0)).astype(float)
     found: dict[str, object] = {
         "called from": threshold,
-        "accuracy": draws.interval(_mean, truth, right),
-        "sensitivity": draws.interval(_mean_of_positives, truth, right),
-        "specificity": draws.interval(_mean_of_positives, 1 - truth, right),
+        "accuracy": draws.mean(right),
+        "sensitivity": draws.ratio(right * truth, truth),
+        "specificity": draws.ratio(right * (1 - truth), 1 - truth),
     }
     for name, change in _CHANGES.items():
-        changed = 1 - _probabilities(bundle, films.pixels, change)[:, 0]
+        changed = 1 - _probabilities(bundle, encode(bundle.imaging, films.pixels, change))[:, 0]
         found[f"auroc, {name}"] = draws.interval(auroc, truth, changed)
     return found
 
@@ -100,20 +105,17 @@ def _pneumonia(bundle: Bundle, films: Films, probability: Floats) -> dict[str, o
 def _three_classes(bundle: Bundle, films: Films, by_class: Floats) -> dict[str, object]:
     draws, truth = Draws(films.patient), films.label
     right = (by_class.argmax(1) == truth).astype(float)
-    found: dict[str, object] = {
-        "accuracy": draws.interval(_mean, right, right),
-        "flagged as unlike training": flags(bundle, films.pixels, films.patient),
-    }
+    found: dict[str, object] = {"accuracy": draws.mean(right)}
     conformal = bundle.manifests["imaging"].conformal.get("finding")
     if conformal is not None:
         sets = conformal.sets(by_class)
         kept, size = sets[np.arange(len(truth)), truth].astype(float), sets.sum(1).astype(float)
         found["conformal coverage meant"] = conformal.coverage
         found["conformal coverage"] = {
-            name: draws.interval(_mean_of_positives, (truth == k).astype(float), kept) for k, name in enumerate(LABELS)
+            name: draws.ratio(kept * (truth == k), truth == k) for k, name in enumerate(LABELS)
         }
-        found["conformal set size"] = draws.interval(_mean, right, size)
-        found["one class in the set"] = draws.interval(_mean, right, (size == 1).astype(float))
+        found["conformal set size"] = draws.mean(size)
+        found["one class in the set"] = draws.mean((size == 1).astype(float))
     return found
 
 
@@ -130,19 +132,18 @@ def _map(bundle: Bundle, films: Films) -> dict[str, object]:
     draws = Draws([films.patient[i] for i in rows.tolist()])
     return {
         "cells taken away": map_deletion.CELLS,
-        "fall of log odds, highest cells": draws.interval(_mean, top, top),
-        "fall of log odds, random cells": draws.interval(_mean, top, random),
-        "fall of log odds, lowest cells": draws.interval(_mean, top, bottom),
-        "highest less random": draws.interval(_mean, top, top - random),
-        "share of films where the highest cells count more": draws.interval(_mean, top, (top > random).astype(float)),
+        "fall of log odds, highest cells": draws.mean(top),
+        "fall of log odds, random cells": draws.mean(random),
+        "fall of log odds, lowest cells": draws.mean(bottom),
+        "highest less random": draws.mean(top - random),
+        "share of films where the highest cells count more": draws.mean((top > random).astype(float)),
     }
 
 
-def _probabilities(bundle: Bundle, pixels: Pixels, change: Callable[[Tensor], Tensor] | None = None) -> Floats:
-    """(N, 3) calibrated, of films as they are or changed."""
+def _probabilities(bundle: Bundle, out: ImagingOut) -> Floats:
+    """(N, 3) calibrated."""
     manifest = bundle.manifests["imaging"]
-    logits = encode(bundle.imaging, pixels, change).logits.numpy()
-    return exclusive_probabilities(logits, manifest.labels, manifest.calibration).astype(float)
+    return exclusive_probabilities(out.logits.numpy(), manifest.labels, manifest.calibration).astype(float)
 
 
 def _softer(x: Tensor) -> Tensor:
@@ -175,14 +176,6 @@ def _thirds(blur: Floats) -> NDArray[np.str_]:
 
 def _batches(rows: NDArray[np.int64], size: int = 32) -> Iterator[NDArray[np.int64]]:
     return (rows[i : i + size] for i in range(0, len(rows), size))
-
-
-def _mean(_label: Floats, value: Floats, weight: Floats) -> float:
-    return float(np.average(value, weights=weight)) if weight.sum() else float("nan")
-
-
-def _mean_of_positives(label: Floats, value: Floats, weight: Floats) -> float:
-    return _mean(label, value, weight * label)
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.imaging import ImagingEncoder
+from models.imaging import ImagingEncoder, log_odds
 
 CELLS: Final = 5
 """Map cells taken away: a tenth of a 7 x 7 map."""
@@ -51,11 +51,6 @@ def without(x: Tensor, cells: Tensor, clear: Tensor) -> Tensor:
         torch.std_mean(one, (1, 2, 3), keepdim=True, correction=0) for one in (x, clear)
     )
     return torch.lerp(x, ((clear - other_mean) / (other_spread + 1e-6) * spread + mean).clamp(0, 1), mask)
-
-
-def log_odds(logits: Tensor) -> Tensor:
-    """(B, 3) logits of normal and findings to the (B,) log odds of any finding against normal."""
-    return torch.logsumexp(logits[:, 1:], 1) - logits[:, 0]
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.metrics import rounded
+from models.training.metrics import Draws
 from models.training.sequences import Course
 
 Floats = NDArray[np.float64]
@@ -32,8 +32,6 @@ MISSED: Final = -2.0
 
 FALSE_ALARM: Final = -0.05
 """For an alarm in an hour that is not near an onset."""
-
-REPEATS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +117,4 @@ def best_threshold(value: Worth, probability: Floats) -> float:
 
 def interval(value: Worth, alarm: NDArray[np.bool_], *, seed: int = 0) -> list[float | None]:
     """[value, lower, upper] of `normalised`, 95 % by a bootstrap over stays; None where no stay has an onset."""
-    random, count = np.random.default_rng(seed), int(value.stay[-1]) + 1
-    spread = []
-    for _ in range(REPEATS):
-        drawn = np.bincount(random.integers(count, size=count), minlength=count)[value.stay]
-        spread.append(normalised(value, alarm, drawn.astype(np.float64)))
-    defined = [found for found in spread if not np.isnan(found)] or [float("nan")]
-    low, high = np.quantile(defined, [0.025, 0.975])
-    return [rounded(x) for x in (normalised(value, alarm), low, high)]
+    return Draws(value.stay.tolist(), seed).figure(lambda times: normalised(value, alarm, times))

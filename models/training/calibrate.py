@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from models.calibration import IDENTITY, Calibration
+from models.weights import Thresholds
 
 _FARTHEST = 2.0
 """Temperatures stay between e^-2 and e^2: beyond, the logits say nothing, and ranking must not be lost to rounding."""
@@ -76,3 +77,9 @@ def fit_softmax(
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     temperature = round(float(1 / _scale(log_scale).detach()), 4)
     return [Calibration(temperature=temperature, bias=round(one, 4)) for one in (0.0, *biases.detach().tolist())]
+
+
+def bands(probability: NDArray[np.float32]) -> Thresholds:
+    """Medium is the highest tenth of held-back rows, high the highest fiftieth: a first policy, by alert load."""
+    medium, high = np.quantile(probability, [0.90, 0.98])
+    return Thresholds(medium=round(float(medium), 4), high=round(float(high), 4))

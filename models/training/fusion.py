@@ -24,7 +24,7 @@ from models.training.cohort import F32, Bools, Cohort, Hours, Pool, pair
 from models.training.metrics import Draws, auroc, report
 from models.training.outcome import Progress, Trained, silent
 from models.training.split import Part
-from models.weights import Manifest, Thresholds
+from models.weights import Manifest
 
 LABEL: Final = "sepsis_6h"
 _ALONE: Final = np.array([True, False, False])
@@ -89,12 +89,11 @@ def train_fusion(
         "temperature_and_bias_left_after_fusion": [left.temperature, left.bias],
         **_held_out(network, cohorts["test"], plan),
     }
-    medium, high = np.quantile(validation, [0.90, 0.98])
     manifest = Manifest(
         name="fusion", trained=True, config=asdict(network.config), labels=(LABEL,), metrics=metrics,
         input={"vitals_logit": "calibrated", "embeddings": 32, "modalities": list(MODALITIES)},
         horizon_h={LABEL: 6.0}, conformal={LABEL: fit_yes_no(validation, cohorts["validation"].label)},
-        thresholds={LABEL: Thresholds(medium=round(float(medium), 4), high=round(float(high), 4))},
+        thresholds={LABEL: calibrate.bands(validation)},
         notes="Trained on a constructed cohort: vitals, notes and images of different people, paired by label.",
     )  # fmt: skip
     return Trained(network.state_dict(), manifest, history)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.imaging import LABELS, ImagingEncoder
+from models.imaging import LABELS, ImagingEncoder, log_odds
 from models.training.average import Average
 from models.training.disguise import Disguise
 from models.training.metrics import auroc
@@ -70,7 +70,7 @@ class Held:
         truth = (self._label > 0).double().numpy()
 
         def area(logits: Tensor) -> float:
-            score = (torch.logsumexp(logits[:, 1:], 1) - logits[:, 0]).double().numpy()
+            score = log_odds(logits).double().numpy()
             return auroc(truth, score, np.ones_like(truth))
 
         return {

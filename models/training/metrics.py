@@ -109,11 +109,11 @@ class Draws:
     """Bootstrap samples of patients, drawn once and used for every figure.
 
     Args:
-        group: (N,) patient of each row.
+        group: (N,) patient of each row, or the number of the stay.
         seed: Of the drawing.
     """
 
-    def __init__(self, group: Sequence[str], seed: int = 0) -> None:
+    def __init__(self, group: Sequence[str] | Sequence[int], seed: int = 0) -> None:
         names, self._member = np.unique(np.asarray(group), return_inverse=True)
         self.patients = len(names)
         random = np.random.default_rng(seed)

@@ -19,7 +19,7 @@ from models.training.attention import AttentionPlan, Task
 from models.training.metrics import auprc
 from models.training.note_texts import NoteSet, SectionSet, encode, section_logits
 from models.training.outcome import Progress
-from models.training.split import PARTS, part_of
+from models.training.split import Part, rows_of
 from models.training.words import principal, word_vectors
 
 _FOLDS: Final = 5
@@ -70,11 +70,6 @@ def _frequent(names: Sequence[Sequence[str]], most: int, least: int) -> tuple[st
     return tuple(each[order[counts[order] >= least]].tolist())
 
 
-def _parts(identifiers: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    of = np.array([part_of(identifier) for identifier in identifiers])
-    return {part: np.flatnonzero(of == part) for part in PARTS}
-
-
 def _fit_bag(
     texts: linear.Texts, label: Tensor, strength: float, scales: Sequence[float], fold: NDArray[np.int64]
 ) -> tuple[linear.Linear, Tensor]:
@@ -102,8 +97,8 @@ class Steps:
         self, notes: NoteSet, sections: SectionSet | None, encoder: Encoder | None, plan: NotesPlan, progress: Progress
     ) -> None:
         self.notes, self.said, self.plan, self.progress = notes, sections, plan, progress
-        self.rows = _parts(notes.note_id)
-        self.section_rows = _parts(sections.section_id) if sections else {part: np.empty(0, np.int64) for part in PARTS}
+        self.rows = rows_of(notes.note_id)
+        self.section_rows = rows_of(sections.section_id if sections else ())
         training = self.rows["training"]
         self.labels = _frequent([notes.specialties[i] for i in training], plan.labels, plan.least)
         if not self.labels:
@@ -126,11 +121,11 @@ class Steps:
         self.vectors = None if encoder is None else word_vectors(vocabulary, encoder, progress)
         self.network = NotesEncoder(NotesConfig(len(vocabulary), len(self.labels), len(self.headers)))
 
-    def section_texts(self, part: str) -> tuple[list[str], list[str]]:
+    def section_texts(self, part: Part) -> tuple[list[str], list[str]]:
         """Spoken and written sections of a part."""
         if self.said is None:
             return [], []
-        rows = self.section_rows[part]  # type: ignore[index]
+        rows = self.section_rows[part]
         return [self.said.spoken[i] for i in rows], [self.said.written[i] for i in rows]
 
     def _scales(self, task: int) -> tuple[float, ...]:

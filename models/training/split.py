@@ -26,6 +26,11 @@ def part_of(identifier: str) -> Part:
     return "validation" if percent < _TEST + _VALIDATION else "training"
 
 
+def every(_identifier: str) -> bool:
+    """Whether to keep whom where all are kept."""
+    return True
+
+
 PARTS: Final[tuple[Part, ...]] = ("training", "validation", "test")
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration, calibrated_logits, probabilities
 from models.columns import COLUMNS
-from models.conformal import COVERAGE, YES_NO, Conformal
+from models.conformal import Conformal, fit_yes_no
 from models.evaluation import utility
 from models.training import calibrate
 from models.training.metrics import report
@@ -52,16 +52,13 @@ class _Set:
 def _normalise(network: VitalsEncoder, training: list[Events]) -> None:
     """Median and robust spread of each column, and which columns training has at all."""
     values = np.concatenate([events.values for events in training])
-    count = (~np.isnan(values)).sum(0)
-    for column in range(values.shape[1]):
-        network.used[column] = float(count[column] >= LEAST_ROWS)
-        if count[column] >= LEAST_ROWS:
-            known = values[:, column][~np.isnan(values[:, column])]
-            low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
-            network.centre[column] = float(middle)
-            network.scale[column] = 3.29 / float(
-                max(high - low, 1e-3)
-            )  # the 5 to 95 % range of a normal law is 3.29 SD
+    network.used.zero_()
+    for column in used_columns(training).tolist():
+        known = values[:, column][~np.isnan(values[:, column])]
+        low, middle, high = np.quantile(known, [0.05, 0.5, 0.95])
+        network.used[column] = 1.0
+        network.centre[column] = float(middle)
+        network.scale[column] = 3.29 / float(max(high - low, 1e-3))  # the 5 to 95 % range of a normal law is 3.29 SD
 
 
 def used_columns(stays: Sequence[Events]) -> NDArray[np.int64]:
@@ -145,9 +142,7 @@ def _read(network: VitalsEncoder, one: _Set, head: int) -> _Reading:
     metrics = report(test.label[rows], found[rows], test.patient[rows].tolist())
     if not head:
         metrics |= _alarms(one, held, risk, test, found)
-    sides = np.column_stack((1 - risk, risk))
-    conformal = Conformal.fit(sides, held.label.astype(np.int64), YES_NO, COVERAGE)
-    return _Reading(held, calibration, conformal, _bands(risk), metrics)
+    return _Reading(held, calibration, fit_yes_no(risk, held.label), calibrate.bands(risk), metrics)
 
 
 def _alarms(
@@ -162,12 +157,6 @@ def _alarms(
     threshold = utility.best_threshold(utility.worth([stay.label for stay in one.stays["validation"]]), hours[0])
     worth = utility.worth([stay.label for stay in one.stays["test"]])
     return {"utility": utility.interval(worth, hours[1] >= threshold), "utility_threshold": round(threshold, 6)}
-
-
-def _bands(probability: NDArray[np.float32]) -> Thresholds:
-    """Medium is the highest tenth of held-back events, high the highest fiftieth: a first policy, by alert load."""
-    medium, high = np.quantile(probability, [0.90, 0.98])
-    return Thresholds(medium=round(float(medium), 4), high=round(float(high), 4))
 
 
 def _novelty(network: VitalsEncoder, sets: list[_Set], held_back: torch.Tensor) -> None:

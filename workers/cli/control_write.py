@@ -19,6 +19,8 @@ from topics import headers as names
 from topics.codec import Rejected, decode
 from topics.control import EVERYWHERE, MUTE_MAX, ControlEvent, Mute, Reasoning, Setting, Thresholds
 from topics.events import SCHEMA_VERSION, Contract, Identifier
+from workers.alerts import ACTION_OF
+from workers.alerts import Thresholds as Policy
 from workers.cli.errors import UserError
 from workers.cli.moments import moment, span
 from workers.settings import Settings
@@ -26,9 +28,7 @@ from workers.settings import Settings
 if TYPE_CHECKING:
     from models.clinical.actions import Catalogue
 
-ALERTED: Final = frozenset({
-    "esc-cardiac-arrest-call", "esc-emergency-team", "esc-urgent-review", "esc-ward-doctor-review", "sepsis-screen",
-})  # fmt: skip
+ALERTED: Final = frozenset(ACTION_OF.values())
 """The actions that alerts are about; no other ever pages."""
 
 _OPTION: Final = {"expires_at": "--for", "action_id": "--action", "name": "model"}
@@ -162,8 +162,6 @@ def taken_back(subject: str, by: Signature) -> Outgoing:
 
 def notes(setting: Setting) -> Iterable[str]:
     """What an operator may not expect of a setting that is right in form."""
-    from workers.alerts import Thresholds as Policy
-
     critical = Policy().news2_critical
     if isinstance(setting, Thresholds) and (setting.news2_raise or 0) > critical:
         yield f"NEWS2 {critical} and above alerts whatever --news2-raise says"

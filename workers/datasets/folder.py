@@ -5,12 +5,16 @@ A data folder holds one folder a set (physionet2019, physionet2012, kermany_cxr,
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 VARIABLE = "WARDSTREAM_DATA"
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -74,3 +78,18 @@ def numbers(file: Path, rows: Any, name: str, kind: type[np.float32 | np.float64
         return np.asarray(rows[name], kind)
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{file}: column {name} does not hold numbers alone") from error
+
+
+def json_lines(file: Path, made_of: Callable[[Any], T], what: str) -> Iterator[T]:
+    """Each line of a file as JSON, and what is made of it.
+
+    Raises:
+        DatasetError: A line is no JSON, or nothing can be made of it; names the line, not its content.
+    """
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                made = made_of(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DatasetError(f"{file}, line {number}, is no {what}") from error
+            yield made

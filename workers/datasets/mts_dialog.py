@@ -6,12 +6,11 @@ Encounters. EACL 2023.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from workers.datasets.folder import DatasetError, file_of
+from workers.datasets.folder import file_of, json_lines
 
 FILE = "mts_dialog/notes.jsonl"
 
@@ -41,12 +40,9 @@ def sections(data: Path) -> Iterator[Section]:
     Raises:
         DatasetError: The set is not there or a line of it is not what it should be.
     """
-    file = file_of(data, FILE)
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                name = f"mts_dialog/{row['split']}/{row['id']}"
-                yield Section(str(row["dialogue"]), str(row["section_text"]), str(row["section_header"]), name)
-            except (ValueError, KeyError, TypeError) as error:
-                raise DatasetError(f"{file}, line {number}, is no section of MTS-Dialog") from error
+    yield from json_lines(file_of(data, FILE), _section, "section of MTS-Dialog")
+
+
+def _section(row: Any) -> Section:
+    name = f"mts_dialog/{row['split']}/{row['id']}"
+    return Section(str(row["dialogue"]), str(row["section_text"]), str(row["section_header"]), name)

@@ -5,12 +5,11 @@ CC0 by the claim of its crawler, not of the site: it is not redistributed. Most 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from workers.datasets.folder import DatasetError, file_of
+from workers.datasets.folder import file_of, json_lines
 
 FILE = "mtsamples/notes.jsonl"
 
@@ -55,18 +54,14 @@ def notes(data: Path) -> Iterator[Note]:
     Raises:
         DatasetError: The set is not there or a line of it is not what it should be.
     """
-    file = file_of(data, FILE)
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                text = row["transcription"] or ""
-                note = Note(text, tuple(row["specialties"]), str(row["sample_id"]), _about(row))
-                blank = not text.strip()
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DatasetError(f"{file}, line {number}, is no note of MTSamples") from error
-            if not blank:
-                yield note
+    yield from filter(None, json_lines(file_of(data, FILE), _note, "note of MTSamples"))
+
+
+def _note(row: Any) -> Note | None:
+    """None where it has no text."""
+    text = row["transcription"] or ""
+    note = Note(text, tuple(row["specialties"]), str(row["sample_id"]), _about(row))
+    return note if text.strip() else None
 
 
 def _about(row: Any) -> str:

@@ -7,16 +7,13 @@ from pathlib import Path
 
 from models.training.note_texts import NoteSet, SectionSet
 from models.training.notes_figures import Organs
+from models.training.split import every
 from workers.datasets import mts_dialog, mtsamples
 
 ORGANS = Organs(mtsamples.ORGAN_SYSTEMS, mtsamples.SINGLE_ORGANS)
 
 
-def _every(_identifier: str) -> bool:
-    return True
-
-
-def note_set(data: Path, keep: Callable[[str], bool] = _every) -> NoteSet:
+def note_set(data: Path, keep: Callable[[str], bool] = every) -> NoteSet:
     """The notes of MTSamples whose identifier is kept; raises DatasetError."""
     kept = [note for note in mtsamples.notes(data) if keep(note.note_id)]
     return NoteSet(
@@ -25,7 +22,7 @@ def note_set(data: Path, keep: Callable[[str], bool] = _every) -> NoteSet:
     )  # fmt: skip
 
 
-def section_set(data: Path, keep: Callable[[str], bool] = _every) -> SectionSet | None:
+def section_set(data: Path, keep: Callable[[str], bool] = every) -> SectionSet | None:
     """The sections of MTS-Dialog whose identifier is kept; None where the set is not there or none is kept."""
     if not (data / mts_dialog.FILE).is_file():
         return None

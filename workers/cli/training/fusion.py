@@ -10,7 +10,7 @@ import numpy as np
 from models.bundle import load_bundle
 from models.training.cohort import Hours
 from models.training.fusion import FusionPlan, train_fusion
-from models.training.split import PARTS, Part, part_of, rows_of
+from models.training.split import PARTS, Part, every, part_of, rows_of
 from workers.cli.pools import film_pool, note_pool, sepsis_hours
 from workers.cli.training.job import Job, Made
 from workers.datasets import kermany, mtsamples, physionet2019
@@ -26,11 +26,11 @@ def fusion(job: Job) -> Made:
     plan = FusionPlan(seed=job.seed) if job.epochs is None else replace(FusionPlan(seed=job.seed), steps=job.epochs)
     bundle = load_bundle(job.models)
     job.tell("fusion: notes", 1, 3)
-    notes, note_id = note_pool(bundle, job.data, _every)
+    notes, note_id = note_pool(bundle, job.data, every)
     job.tell("fusion: films", 2, 3)
-    images, patient = film_pool(bundle, job.data, _every)
+    images, patient = film_pool(bundle, job.data, every)
     job.tell("fusion: hours", 3, 3)
-    hours = _by_part(sepsis_hours(bundle, job.data, _every))
+    hours = _by_part(sepsis_hours(bundle, job.data, every))
     of_notes = {part: notes.of(rows) for part, rows in rows_of(note_id).items()}
     of_images = {part: images.of(rows) for part, rows in rows_of(patient).items()}
     try:
@@ -39,10 +39,6 @@ def fusion(job: Job) -> Made:
         raise DatasetError(str(error)) from error
     built_on = {name: bundle.versions[name] for name in ("vitals", "notes", "imaging")}
     return Made(trained, plan, FILES, built_on=built_on)
-
-
-def _every(_identifier: str) -> bool:
-    return True
 
 
 def _by_part(hours: Hours) -> dict[Part, Hours]:
