@@ -152,7 +152,7 @@ def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: boo
 def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     """What happens in the thread that decides."""
     records, model = bench.last, bench.parts.models.vitals
-    rows, changed = collate.vitals_rows(records), collate.changes(records)
+    rows, changed = collate.vitals_rows(records), collate.changes(records, "live")
     folded = bench.contexts.copy()
     fold_vitals(folded, rows.rows.copy(), changed, model)
     ranker = load_bundle().ranker
@@ -169,7 +169,7 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     parts = [
         Stage(
             "rows from events",
-            _best(rounds, lambda: (collate.vitals_rows(records), collate.changes(records))),
+            _best(rounds, lambda: (collate.vitals_rows(records), collate.changes(records, "live"))),
             "decide",
         ),
         Stage(

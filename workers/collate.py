@@ -16,6 +16,7 @@ from topics.reasons import Reason
 from topics.vitals import VitalsEvent
 from workers.context import CONFLICT, ENTRY, PROBABILITIES, SUSPECT, blank_rows
 from workers.fold import Changes
+from workers.identity import recommendation_bytes
 from workers.records import Encoded, Record
 
 _COLUMN = [INDEX[parameter.name] for parameter in PARAMETERS]  # KeyError at import: contract and table disagree
@@ -87,13 +88,19 @@ def entries(records: Sequence[Record]) -> tuple[NDArray[np.void], list[list[Reas
     return made, reasons
 
 
-def changes(records: Sequence[Record]) -> Changes:
-    """What each event replaces."""
+def changes(records: Sequence[Record], run: str) -> Changes:
+    """What each event replaces; `run` names the results, one of which a later correction may have to withdraw."""
     return Changes(
         np.array([record.content64 for record in records], np.uint64),
         np.array([record.replaces64 for record in records], np.uint64),
         np.array([record.event.status == "entered-in-error" for record in records]),
+        {i: result_of(record, run) for i, record in enumerate(records) if record.replaces64},
     )
+
+
+def result_of(record: Record, run: str) -> bytes:
+    """The 16 bytes of the id of a record's result."""
+    return recommendation_bytes(record.source.topic, record.event.source, record.event.event_id, run)
 
 
 def value_reasons(suspects: Sequence[Suspect], *, conflict: bool) -> list[Reason]:

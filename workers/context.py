@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import COLUMNS
+from models.columns import COLUMNS, FLAGS
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 WINDOW: Final = 12  # raw vitals events; half a day of hourly observations
 ENTRIES: Final = 4  # newest images, newest notes
 SEEN: Final = 48  # digests of the newest events of any kind, to recognise a repeat
@@ -28,6 +28,8 @@ PROBABILITIES: Final = 8
 EVIDENCE: Final = 5  # strongest signed contributions of the last vitals event
 NEVER: Final = np.iinfo(np.int64).min
 COLUMN_COUNT: Final = len(COLUMNS)
+FLAG_COUNT: Final = len(FLAGS)
+REVISIONS: Final = 6  # newest corrections and retractions of any kind, to settle two of one event
 
 SKIP_MODEL: Final = 1  # row quality bit: the model failed on this row, refolding leaves it out
 SUSPECT: Final = 2  # row quality bit: a value was implausible
@@ -48,6 +50,7 @@ STATE = np.dtype(
         ("at", "<i8", (COLUMN_COUNT,)),  # its event time, NEVER for never
         ("flags_known", "<u4"),
         ("flags_true", "<u4"),
+        ("flags_at", "<i8", (FLAG_COUNT,)),  # time of each flag's statement, as `workers.flags.time_of` gives it
         ("static", "<f4", (2,)),  # age in years, 1 for male: NaN unknown
         ("pregnant", "i1"),  # -1 unknown, 0 no, 1 yes
         ("spo2_scale", "u1"),  # 1 or 2; 0 never stated, which is read as 1
@@ -83,6 +86,17 @@ ENTRY = np.dtype(
     ],
     align=True,
 )
+REVISION = np.dtype(
+    [
+        ("of", "<u8"),  # 0 for an empty slot
+        ("by", "<u8"),
+        ("ms", "<i8"),  # event time of `by`
+        ("ident", "V16"),  # its recommendation's id
+        ("gone", "u1"),  # `by` retracts: nothing stands in the place
+        ("", "V7"),
+    ],
+    align=True,
+)
 ALERT = np.dtype(
     [
         ("active", "u1"),
@@ -102,13 +116,14 @@ CONTEXT = np.dtype(
         ("version", "V8"),  # first, so that the script can compare it without unpacking
         ("layout", "<u4"),
         ("model", "<u4"),  # digest of the vitals model whose recurrent state this is
-        ("as_of", "<i8"),  # newest event time of any modality
+        ("as_of", "<i8"),  # newest event time of any modality, of what was retracted too: time does not run back
         ("rows", "u1"),
         ("images", "u1"),
         ("notes", "u1"),
         ("seen_next", "u1"),
         ("cold", "u1"),  # 1 until the patient's first event is in
-        ("", "V3"),
+        ("revised_next", "u1"),
+        ("", "V2"),
         ("indicated", "<u8"),  # actions indicated by the newest events, bit by bit
         ("evidence_column", "i1", (EVIDENCE,)),
         ("", "V3"),
@@ -121,6 +136,7 @@ CONTEXT = np.dtype(
         ("note", ENTRY, (ENTRIES,)),
         ("seen_id", "<u8", (SEEN,)),
         ("seen_content", "<u8", (SEEN,)),
+        ("revised", REVISION, (REVISIONS,)),
         ("alert", ALERT),
     ],
     align=True,
@@ -159,7 +175,7 @@ def _blank() -> Contexts:
         blank[state]["value"] = np.nan
         blank[state]["static"] = np.nan
         blank[state]["pregnant"] = -1
-        blank[state]["at"] = NEVER
+        blank[state]["at"] = blank[state]["flags_at"] = NEVER
     blank["window"] = blank_rows(WINDOW)
     blank["alert"]["action"] = -1
     return blank

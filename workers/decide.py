@@ -25,11 +25,12 @@ from workers.alerts import AlertState, Facts, Tier
 from workers.context import Contexts, blank, put, raw, take
 from workers.control import Control
 from workers.fold import Outcome, fold_entries, fold_vitals
-from workers.identity import alert_id, dedupe_digest, recommendation_id
+from workers.identity import alert_id, dedupe_digest, recommendation_id, uuid_text
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
 from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
 from workers.records import Decision, Duplicate, Publish, Record, Refused
+from workers.revisions import holder
 from workers.slow_start import Care
 
 log = structlog.get_logger(__name__)
@@ -117,9 +118,11 @@ class Decider:
         reasons: list[list[Reason]] = [[] for _ in range(count)]
         after = blank(count)  # each record's patient after that record
         parts = rounds(work.slots)
+        earlier: dict[int, str] = {}
         for index in parts:
             slots = work.slots[index]
             contexts = take(work.contexts, slots)
+            earlier |= _earlier(contexts, work.records, index)
             cold[index] = (contexts["cold"] == 1) & work.degraded[slots]
             outcome[index], said = self._fold(contexts, [work.records[i] for i in index], how.models)
             for i, flags in zip(index.tolist(), said, strict=True):
@@ -147,7 +150,9 @@ class Decider:
                 if cold[i]:
                     flags.append(Reason.COLD_CONTEXT)
                 flags = list(dict.fromkeys(flags))  # a film and the vitals may be foreign both
-                decisions.append(self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms))
+                decisions.append(
+                    self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms, earlier.get(i))
+                )
         return decisions
 
     def _how(self, records: Sequence[Record], control: Control, failed: Reason | None = None) -> _How:
@@ -170,7 +175,7 @@ class Decider:
         if topic == VITALS:
             rows = collate.vitals_rows(records)
             recurrence = None if models is None else models.vitals
-            outcome = fold_vitals(contexts, rows.rows, collate.changes(records), recurrence)
+            outcome = fold_vitals(contexts, rows.rows, collate.changes(records, self._run), recurrence)
             conflict = (rows.rows["quality"] & 4).tolist()
             reasons = [
                 collate.value_reasons(suspects, conflict=bool(c))
@@ -178,20 +183,22 @@ class Decider:
             ]
         else:
             made, reasons = collate.entries(records)
-            outcome = fold_entries(contexts, _FIELD[topic], made, collate.changes(records))
+            outcome = fold_entries(contexts, _FIELD[topic], made, collate.changes(records, self._run))
         return outcome, reasons
 
     def _publish(
         self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts, how: _How,
-        builder: BodyBuilder, flags: list[Reason], started_ms: int,
+        builder: BodyBuilder, flags: list[Reason], started_ms: int, earlier: str | None,
     ) -> Publish:  # fmt: skip
         event, topic = record.event, record.source.topic
         moved = Reason.TOO_LATE not in flags and Reason.SUPERSEDED not in flags
         ident = recommendation_id(topic, event.source, event.event_id, self._run)
-        replaced = event.replaces if moved else None
+        supersedes = [recommendation_id(topic, event.source, event.replaces, self._run)] if event.replaces else []
+        if earlier is not None:
+            supersedes.append(earlier)
         verdict = Verdict(
             ident, self._run, _status(record, flags), flags,
-            [] if replaced is None else [recommendation_id(topic, event.source, replaced, self._run)],
+            supersedes if moved else [],
             self._alert(alerts_of, slot, record, ident, facts, how.control, moved=moved),
             self._now_ms(), started_ms, how.control.offset,
         )  # fmt: skip
@@ -283,6 +290,13 @@ def _of_record(record: Record, result: int) -> list[Reason]:
     elif result == Outcome.SUPERSEDED:
         found.append(Reason.SUPERSEDED)
     return found
+
+
+def _earlier(contexts: Contexts, records: Sequence[Record], index: NDArray[np.intp]) -> dict[int, str]:
+    """By number of the record, the id of the result whose correction has the place that the record asks for."""
+    asked = [(context, i) for context, i in enumerate(index.tolist()) if records[i].replaces64]
+    held = {i: holder(contexts[context], records[i].replaces64) for context, i in asked}
+    return {i: uuid_text(revision.ident) for i, revision in held.items() if revision is not None}
 
 
 def _previous(slots: NDArray[np.intp], parts: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:

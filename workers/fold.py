@@ -6,20 +6,23 @@ Theory. A context is checkpoint + window of raw vitals events + head, with head 
 - late, corrected or retracted, but not older than the window: the window is mended and the head folded anew from the
   checkpoint, so that the state is what it would have been had everything come in order;
 - older than the window: nothing changes (`TOO_LATE`).
-Images and notes have no recurrence: their newest four, in order, are their whole state.
+Images and notes have no recurrence: their newest four, in order, are their whole state, but for flags: what a note says
+holds until said otherwise, so that a note that leaves the four hands its flags on. Who of several corrections of one
+event has its place is decided in `workers.revisions`.
 
 It knows contexts and a recurrence to step; it knows no Redis, Kafka, clock, nor what the numbers mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workers import flags
 from workers.context import (
     COLUMN_COUNT,
     ENTRIES,
@@ -34,6 +37,7 @@ from workers.context import (
     raw,
     take,
 )
+from workers.revisions import Place, Revision, take_place
 
 Floats = NDArray[np.float32]
 _MS_PER_HOUR: Final = 3_600_000.0
@@ -46,7 +50,14 @@ class Outcome(IntEnum):
     DUPLICATE = 1  # seen with the same content: already published
     CONFLICT = 2  # seen with other content: to the dead letters
     TOO_LATE = 3  # older than the window: published, state untouched
-    SUPERSEDED = 4  # its correction came first: published, state untouched but for what it replaces itself
+    SUPERSEDED = 4  # a later revision came first: published, state untouched but for what it replaces itself
+
+
+_OUTCOME: Final = {
+    Place.TAKEN: Outcome.APPLIED,
+    Place.LOST: Outcome.SUPERSEDED,
+    Place.PAST: Outcome.TOO_LATE,
+}
 
 
 class Recurrence(Protocol):
@@ -73,16 +84,20 @@ class Changes:
         content: `(n,)` uint64 digests of the events' bytes.
         replaces: `(n,)` uint64 id digest of the event replaced, 0 for none.
         retract: `(n,)` bool: entered in error, nothing takes the place.
+        idents: The 16 bytes of each result's id, by index; needed only of events that replace one.
     """
 
-    __slots__ = ("content", "replaces", "retract")
+    __slots__ = ("content", "idents", "replaces", "retract")
 
-    def __init__(self, content: NDArray[np.uint64], replaces: NDArray[np.uint64], retract: NDArray[np.bool_]) -> None:
-        self.content, self.replaces, self.retract = content, replaces, retract
+    def __init__(
+        self, content: NDArray[np.uint64], replaces: NDArray[np.uint64], retract: NDArray[np.bool_],
+        idents: Mapping[int, bytes] | None = None,
+    ) -> None:  # fmt: skip
+        self.content, self.replaces, self.retract, self.idents = content, replaces, retract, idents or {}
 
-    def take(self, index: NDArray[np.intp]) -> Changes:
-        """The entries at `index`."""
-        return Changes(self.content[index], self.replaces[index], self.retract[index])
+    def revision(self, i: int, row: np.void) -> Revision:
+        """What event `i`, whose row or entry is `row`, puts into the place of the one that it replaces."""
+        return Revision(int(row["id"]), int(row["ms"]), self.idents.get(i, bytes(16)), bool(self.retract[i]))
 
 
 def fold_vitals(
@@ -111,23 +126,27 @@ def fold_vitals(
     index = np.flatnonzero(in_order)
     if len(index):
         _append(contexts, index, rows[index], model)
-    mended = []
-    for i in np.flatnonzero(fresh & ~in_order):
-        outcome[i] = _mend(
-            contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=bool(changes.retract[i]), model=model
-        )
+    mended: list[int] = []
+    replaced_early = np.flatnonzero((outcome == Outcome.SUPERSEDED) & (changes.replaces != 0))
+    for i in np.flatnonzero(fresh & ~in_order).tolist():
+        outcome[i] = _mend(contexts[i : i + 1], rows[i], changes, i, model, keep=not changes.retract[i])
         if outcome[i] == Outcome.APPLIED:
             mended.append(i)
-    for i in np.flatnonzero((outcome == Outcome.SUPERSEDED) & (changes.replaces != 0)):
-        _mend(contexts[i : i + 1], rows[i], int(changes.replaces[i]), retract=True, model=model)
+    for i in replaced_early.tolist():
+        _mend(contexts[i : i + 1], rows[i], changes, i, model, keep=False)
         mended.append(i)
     if mended:
         _refold(contexts, np.array(mended, np.intp), model)
     _remember(contexts, rows["id"], changes.content, outcome)
-    moved = outcome == Outcome.APPLIED
-    contexts["as_of"] = np.where(moved, np.maximum(contexts["as_of"], rows["ms"]), contexts["as_of"])
-    contexts["cold"][moved] = 0
+    _pass_time(contexts, rows["ms"], outcome)
     return outcome
+
+
+def _pass_time(contexts: Contexts, ms: NDArray[np.int64], outcome: NDArray[np.uint8]) -> None:
+    """Events that have or had a place in the window move the time of judgement, forward only."""
+    placed = (outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)
+    contexts["as_of"] = np.where(placed, np.maximum(contexts["as_of"], ms), contexts["as_of"])
+    contexts["cold"][placed] = 0
 
 
 def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], changes: Changes) -> NDArray[np.uint8]:
@@ -143,32 +162,50 @@ def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], chan
         `(n,)` uint8 of Outcome.
     """
     outcome = _recognise(contexts, entries["id"], changes.content, _held(contexts, field, field + "s"))
-    for i in np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)):
-        context, entry = contexts[i], entries[i]
-        kept = [context[field][k].copy() for k in range(int(context[field + "s"]))]
-        replaced = int(changes.replaces[i])
-        if outcome[i] == Outcome.SUPERSEDED:
-            remaining = [e for e in kept if int(e["id"]) != replaced]
-            if replaced and len(remaining) == len(kept):
-                _forestall(contexts[i : i + 1], replaced)
-            _keep(context, field, remaining)
-            continue
-        if replaced:
-            remaining = [e for e in kept if int(e["id"]) != replaced]
-            if len(remaining) == len(kept) and not _forestall(contexts[i : i + 1], replaced):
-                outcome[i] = Outcome.TOO_LATE
-                continue
-            kept = remaining
-        if not changes.retract[i]:
-            if len(kept) == ENTRIES and _position(entry) < _position(kept[0]):
-                outcome[i] = Outcome.TOO_LATE
-                continue
-            kept = sorted([*kept, entry], key=_position)[-ENTRIES:]
-        _keep(context, field, kept)
-        context["as_of"] = max(int(context["as_of"]), int(entry["ms"]))
-        context["cold"] = 0
+    for i in np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)).tolist():
+        found = _place(contexts, field, entries, changes, i, forestalled=outcome[i] == Outcome.SUPERSEDED)
+        if outcome[i] == Outcome.APPLIED:
+            outcome[i] = found
     _remember(contexts, entries["id"], changes.content, outcome)
+    _pass_time(contexts, entries["ms"], outcome)
     return outcome
+
+
+def _place(
+    contexts: Contexts, field: str, entries: NDArray[np.void], changes: Changes, i: int, *, forestalled: bool
+) -> Outcome:  # fmt: skip
+    """Put one image or note among the newest, and take out what it replaces."""
+    context, entry = contexts[i], entries[i]
+    kept = [context[field][k].copy() for k in range(int(context[field + "s"]))]
+    replaced, outcome = int(changes.replaces[i]), Outcome.APPLIED
+    if replaced:
+        kept, place = take_place(context, kept, replaced, changes.revision(i, entry))
+        outcome = _OUTCOME[place]
+    if outcome is Outcome.APPLIED and not changes.retract[i] and not forestalled:
+        if len(kept) == ENTRIES and _position(entry) < _position(kept[0]):
+            return Outcome.TOO_LATE
+        kept = sorted([*kept, entry], key=_position)
+        if len(kept) > ENTRIES:
+            _hand_on(contexts[i : i + 1], kept.pop(0))
+    if outcome is not Outcome.TOO_LATE:
+        _keep(context, field, kept)
+    return outcome
+
+
+def _hand_on(context: Contexts, note: np.void) -> None:
+    """What a note that leaves the newest four says goes on to hold."""
+    if note["flags_known"]:
+        when = flags.time_of(np.array([note["ms"]]), note=True)
+        for name in ("checkpoint", "head"):
+            _state_flags(context[name], note["flags_known"][None], note["flags_true"][None], when)
+
+
+def _state_flags(
+    states: NDArray[np.void], said: NDArray[np.uint32], yes: NDArray[np.uint32], when: NDArray[np.int64]
+) -> None:  # fmt: skip
+    states["flags_known"], states["flags_true"], states["flags_at"] = flags.state(
+        states["flags_known"], states["flags_true"], states["flags_at"], said, yes, when
+    )
 
 
 def _keep(context: np.void, field: str, entries: Sequence[np.void]) -> None:
@@ -216,24 +253,16 @@ def _remember(
     contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64], outcome: NDArray[np.uint8]
 ) -> None:
     """Note the events as seen; a superseded one takes over its tombstone, so that its repeat is a duplicate."""
+    new = (outcome == Outcome.APPLIED) | (outcome == Outcome.TOO_LATE)
     for i in np.flatnonzero(outcome == Outcome.SUPERSEDED):
-        contexts["seen_content"][i][contexts["seen_id"][i] == ids[i]] = content[i]
-    new = np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.TOO_LATE))
+        known = contexts["seen_id"][i] == ids[i]
+        contexts["seen_content"][i][known] = content[i]
+        new[i] = not known.any()
+    new = np.flatnonzero(new)
     slot = contexts["seen_next"][new]
     contexts["seen_id"][new, slot] = ids[new]
     contexts["seen_content"][new, slot] = content[new]
     contexts["seen_next"][new] = (slot + 1) % SEEN
-
-
-def _forestall(context: Contexts, replaced: int) -> bool:
-    """Leave a tombstone for an event that was replaced before it came; False when it came and is past mending."""
-    if (context["seen_id"][0] == replaced).any():
-        return False
-    slot = int(context["seen_next"][0])
-    context["seen_id"][0, slot] = replaced
-    context["seen_content"][0, slot] = TOMBSTONE
-    context["seen_next"][0] = (slot + 1) % SEEN
-    return True
 
 
 def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void], model: Recurrence | None) -> None:
@@ -253,18 +282,22 @@ def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void],
     _note_evidence(contexts, index, parts)
 
 
-def _mend(context: Contexts, row: np.void, replaced: int, *, retract: bool, model: Recurrence | None) -> Outcome:
-    """Late, corrected or retracted: mend the window of one context, which then must be folded anew."""
+def _mend(
+    context: Contexts, row: np.void, changes: Changes, i: int, model: Recurrence | None, *, keep: bool
+) -> Outcome:  # fmt: skip
+    """Late, corrected or retracted: mend the window of one context, which then must be folded anew.
+
+    `keep` puts the row itself into the window.
+    """
     checkpoint = (int(context["checkpoint"]["ms"][0]), int(context["checkpoint"]["id"][0]))
     rows = [context["window"][0, k].copy() for k in range(int(context["rows"][0]))]
-    if not retract and _position(row) <= checkpoint:
+    if keep and _position(row) <= checkpoint:
         return Outcome.TOO_LATE
+    replaced, outcome = int(changes.replaces[i]), Outcome.APPLIED
     if replaced:
-        remaining = [r for r in rows if int(r["id"]) != replaced]
-        if len(remaining) == len(rows) and not _forestall(context, replaced):
-            return Outcome.TOO_LATE
-        rows = remaining
-    if not retract:
+        rows, place = take_place(context[0], rows, replaced, changes.revision(i, row))
+        outcome = _OUTCOME[place]
+    if keep and outcome is Outcome.APPLIED:
         rows = sorted([*rows, row], key=_position)
     if len(rows) > WINDOW:
         oldest = np.array([rows.pop(0)], context["window"].dtype)
@@ -272,7 +305,7 @@ def _mend(context: Contexts, row: np.void, replaced: int, *, retract: bool, mode
     for k, r in enumerate(rows):
         context["window"][0, k] = r
     context["rows"][0] = len(rows)
-    return Outcome.APPLIED
+    return outcome
 
 
 def _refold(contexts: Contexts, index: NDArray[np.intp], model: Recurrence | None) -> None:
@@ -318,8 +351,8 @@ def _advance(
     known = ~np.isnan(values)
     states["value"] = np.where(known, values, states["value"])
     states["at"] = np.where(known, rows["ms"][:, None], states["at"])
-    states["flags_true"] = (states["flags_true"] & ~rows["flags_known"]) | rows["flags_true"]
-    states["flags_known"] |= rows["flags_known"]
+    if rows["flags_known"].any():
+        _state_flags(states, rows["flags_known"], rows["flags_true"], flags.time_of(rows["ms"], note=False))
     states["ms"], states["id"] = rows["ms"], rows["id"]
     return states, parts
 

@@ -40,7 +40,12 @@ def recommendation_id(topic: str, source: str, event_id: str, run: str) -> str:
 
     Models are content, not identity: a repeat under newer models has the same id.
     """
-    return uuid_text(_uuid5(_NAMESPACE, f"{topic}\x1f{source}\x1f{event_id}\x1f{run}"))
+    return uuid_text(recommendation_bytes(topic, source, event_id, run))
+
+
+def recommendation_bytes(topic: str, source: str, event_id: str, run: str) -> bytes:
+    """The 16 bytes of `recommendation_id`."""
+    return _uuid5(_NAMESPACE, f"{topic}\x1f{source}\x1f{event_id}\x1f{run}")
 
 
 def alert_id(dedupe: bytes, raising_event: str) -> bytes:

@@ -23,7 +23,8 @@ from models.clinical.variables import build_variables
 from models.columns import COLUMNS
 from models.conformal import UNKNOWN, answers, unsettled
 from models.recommend.ranker import Ranker, Ranking
-from workers.context import CONFLICT, FOREIGN, NEVER, SUSPECT, UNREADABLE, Contexts
+from workers import flags
+from workers.context import CONFLICT, FOREIGN, SUSPECT, UNREADABLE, Contexts
 from workers.control import Control
 from workers.inference import Models
 
@@ -224,14 +225,16 @@ def _last_row(contexts: Contexts) -> NDArray[np.void]:
 
 
 def _flags(contexts: Contexts) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Flags known and true: those of vitals events, and what newer notes say."""
-    head = contexts["head"]
+    """Flags known and true: of vitals events and notes, what was stated last in event time."""
+    head, notes = contexts["head"], contexts["note"]
     known, true = head["flags_known"].copy(), head["flags_true"].copy()
-    for k in range(contexts["note"].shape[1]):
-        note = contexts["note"][:, k]
-        newer = (contexts["notes"] > k) & ((note["ms"] >= head["ms"]) | (head["ms"] == NEVER))
-        states = np.where(newer, note["flags_known"], note["flags_known"] & ~known)
-        states = np.where(contexts["notes"] > k, states, 0).astype(np.uint32)
-        true = (true & ~states) | (note["flags_true"] & states)
-        known |= states
+    said = notes["flags_known"] * (np.arange(notes.shape[1]) < contexts["notes"][:, None])
+    index = np.flatnonzero(said.any(axis=1))
+    if len(index):
+        stated = known[index], true[index], head["flags_at"][index]
+        for k in range(notes.shape[1]):
+            note = notes[index, k]
+            when = flags.time_of(note["ms"], note=True)
+            stated = flags.state(*stated, said[index, k], note["flags_true"], when)
+        known[index], true[index], _ = stated
     return known, true

@@ -112,7 +112,7 @@ class TestEntries:
 def test_changes_say_what_is_replaced_and_retracted():
     correction = record(vitals(status="corrected", replaces="old"))
     retraction = record(vitals(status="entered-in-error", replaces="old"))
-    made = changes([record(vitals()), correction, retraction])
+    made = changes([record(vitals()), correction, retraction], "live")
     assert made.replaces.tolist() == [0, correction.replaces64, correction.replaces64]
     assert made.retract.tolist() == [False, False, True]
     assert len(set(made.content.tolist())) == 3
