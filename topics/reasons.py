@@ -61,6 +61,7 @@ class Reason(StrEnum):
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     AMBIGUOUS = "ambiguous"
     NOT_APPLICABLE = "not_applicable"
+    AGE_UNKNOWN = "age_unknown"
     INCOMPLETE = "incomplete"
     MISSING_MODALITY = "missing_modality"
     NOTE_TRUNCATED = "note_truncated"
@@ -182,7 +183,9 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
         "A correction or retraction has replaced this event.", "Use the result that supersedes it."
     ),
     Reason.STALE: Guidance(
-        "An input is older than its maximum age and was treated as missing.", "Repeat the observation."
+        "Vital signs, a note or an image is older than it counts as fresh; single values beyond their maximum age "
+        "are treated as missing.",
+        "Repeat the observation.",
     ),
     Reason.CATCHING_UP: Guidance("The result was published after its expiry, so it does not page anybody.", _NOTHING),
     Reason.COLD_CONTEXT: Guidance(
@@ -211,7 +214,12 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
         "Judge without the model; a later event may settle it.",
     ),
     Reason.NOT_APPLICABLE: Guidance(
-        "NEWS2 does not apply (under 16 years or pregnant).", "Use the chart that applies to this patient."
+        "NEWS2 does not apply (under 16 years or pregnant), nothing is derived from it, and the models abstain.",
+        "Use the chart that applies to this patient.",
+    ),
+    Reason.AGE_UNKNOWN: Guidance(
+        "No vitals event states the patient's age: NEWS2 is scored as for an adult, and the models abstain.",
+        "Send subject.age_years with vital signs; it is carried on.",
     ),
     Reason.INCOMPLETE: Guidance(
         "The score's parameters are not all known; its possible range is given.", "Complete the set of observations."

@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from topics.events import Contract, Identifier, UtcTime
 from topics.reasons import Reason
 
-RECOMMENDATION_SCHEMA_VERSION: Final = "1.1"
+RECOMMENDATION_SCHEMA_VERSION: Final = "1.2"
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -216,6 +216,16 @@ class Input(Contract):
     age_s: Finite | None
     freshness: Literal["fresh", "stale", "absent"]
     quality: list[str]
+    ages_s: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Of vitals: age in seconds, as of this event, of each value that counts, by parameter: those of "
+        "the scores and those that a rule reads. What is not named is unknown. Since 1.2.",
+    )
+    aged_out: list[str] = Field(
+        default_factory=list,
+        description="Of vitals: such parameters whose newest value is older than its maximum age and therefore counts "
+        "as unknown. Since 1.2.",
+    )
 
 
 class Timing(Contract):

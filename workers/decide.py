@@ -39,7 +39,8 @@ FRESH_LIMITS_H: Final = np.array(list(FRESH_H.values()), np.float32)
 _FIELD: Final = {NOTES: "note", IMAGING: "image"}
 INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
     Reason.AMBIGUOUS, Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND,
-    Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE})  # fmt: skip
+    Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE,
+    Reason.AGE_UNKNOWN})  # fmt: skip
 """Reasons that leave a result without the answer that its reader would expect."""
 
 _DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
@@ -320,6 +321,8 @@ def _notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:
     reasons: list[list[Reason]] = [[] for _ in found.as_of]
     for i in np.flatnonzero(~found.applicable):
         reasons[i].append(Reason.NOT_APPLICABLE)
+    for i in np.flatnonzero(found.age_unknown):
+        reasons[i].append(Reason.AGE_UNKNOWN)
     for i in np.flatnonzero(found.applicable & (found.news2.low != found.news2.high)):
         reasons[i].append(Reason.INCOMPLETE)
     for i in np.flatnonzero(found.risks.foreign):

@@ -83,6 +83,7 @@ class Assessment:
     age_h: Floats  # (n, 3) NaN where absent
     since_ms: NDArray[np.int64]  # (n, 3) event time of the newest of each modality, `as_of` where absent
     arrest: Bools = field(default_factory=lambda: np.zeros(0, bool))
+    age_unknown: Bools = field(default_factory=lambda: np.zeros(0, bool))  # there are vital signs of no stated age
 
 
 class Judge:
@@ -113,13 +114,16 @@ class Judge:
         """
         head, as_of = contexts["head"], contexts["as_of"]
         values = age_out(np.ascontiguousarray(head["value"]), head["at"], as_of)
-        applicable = ~(head["static"][:, 0] < ADULT_YEARS) & (head["pregnant"] != 1)
+        age, pregnant = head["static"][:, 0], head["pregnant"] == 1
+        applicable = ~(age < ADULT_YEARS) & ~pregnant  # of unknown age: an adult must not be silenced
+        adult = (age >= ADULT_YEARS) & ~pregnant  # of unknown age: no model was made for everybody
         scale = np.where(head["spo2_scale"] == 2, 2, 1).astype(np.int8)
         scores = news2(values, scale, applicable)
         sofa = qsofa(values, applicable)
         shock = shock_index(values, head["at"], applicable)
         present, age_h, since_ms = _modalities(contexts)
-        risks = _risks(contexts, present, age_h, None if control.kill_switch else models, control.models_off)
+        taking_part = None if control.kill_switch else models
+        risks = _risks(contexts, present, age_h, adult, taking_part, control.models_off)
         quality = np.where(contexts["rows"] > 0, _last_row(contexts)["quality"], 0)
         known, true = _flags(contexts)
         variables = build_variables(
@@ -151,7 +155,7 @@ class Judge:
         arrest = (evaluation.indicated[:, self._arrest] == TRUE) & (evaluation.blocked[:, self._arrest] != TRUE)
         return Assessment(
             as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, since_ms,
-            arrest,
+            arrest, np.isnan(age) & applicable & present[:, 0],
         )  # fmt: skip
 
 
@@ -173,7 +177,10 @@ def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
     return present, np.where(present, age_h, np.nan).astype(np.float32), since
 
 
-def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | None, off: frozenset[str]) -> Risks:
+def _risks(
+    contexts: Contexts, present: Bools, age_h: Floats, adult: Bools, models: Models | None, off: frozenset[str]
+) -> Risks:
+    """What the models say; nothing of who is not known to be an adult, and not pregnant."""
     count = len(contexts)
     if models is None:
         nothing = np.full(count, np.nan, np.float32)
@@ -186,7 +193,7 @@ def _risks(contexts: Contexts, present: Bools, age_h: Floats, models: Models | N
     logits, novelty = models.vitals.logits(state)
     ours = contexts["model"] == models.vitals.digest  # else the state is not this model's
     foreign = present[:, 0] & ours & (novelty > 1)
-    usable = present[:, 0] & ours & ~foreign & ("vitals" not in off)
+    usable = present[:, 0] & ours & ~foreign & adult & ("vitals" not in off)
     probability = np.where(usable[:, None], probabilities(logits), np.nan).astype(np.float32)
     used = np.stack([usable, present[:, 1] & ("notes" not in off), present[:, 2] & ("imaging" not in off)], axis=1)
     if "fusion" in off:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from models.clinical.actions import Catalogue
 from models.clinical.news2 import RISK_BANDS, SUB_SCORES, risk_band
 from models.clinical.truth import FALSE, TRUE, UNKNOWN
-from models.columns import COLUMNS
+from models.clinical.variables import READINGS
+from models.columns import COLUMNS, INDEX
 from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
 from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
-from workers.context import FOREIGN, UNREADABLE, Contexts
+from workers.context import FOREIGN, NEVER, UNREADABLE, Contexts
 from workers.identity import uuid_text
 from workers.judge import FRESH_H, Assessment
 from workers.records import Encoded, Record
@@ -35,6 +36,11 @@ _TRUTH: Final = {TRUE: True, FALSE: False}
 _ANSWERS: Final[tuple[list[str] | None, ...]] = ([], ["no"], ["yes"], ["no", "yes"], None)
 """By code of `models.conformal.answers`; UNKNOWN, -1, is the last."""
 
+Ages = tuple[dict[str, int], list[str]]
+_NO_AGES: Final[Ages] = ({}, [])
+_READINGS: Final = [INDEX[name] for name in READINGS]
+_UNKNOWN: Final = -1
+_AGED_OUT: Final = -2
 _QUALITY: Final = ((FOREIGN, "out_of_distribution"), (UNREADABLE, "unreadable"))
 
 
@@ -161,6 +167,7 @@ class BodyBuilder:
                 strict=True,
             )
         ]  # fmt: skip
+        self._ages = ages(contexts, found)
         self._times: dict[int, datetime] = {}
         self._present = found.present.tolist()
         self._age_h = found.age_h.tolist()
@@ -335,6 +342,7 @@ class BodyBuilder:
             if not present[k] and not own:
                 made.append(_ABSENT[modality])
                 continue
+            ages_s, aged_out = self._ages[i] if k == 0 else _NO_AGES
             made.append(
                 {
                     "modality": modality,
@@ -343,6 +351,8 @@ class BodyBuilder:
                     "age_s": age_h[k] * 3600 if present[k] else None,
                     "freshness": _freshness(age_h[k], FRESH_H[modality]) if present[k] else "absent",
                     "quality": _quality(record) if own else [],
+                    "ages_s": ages_s,
+                    "aged_out": aged_out,
                 }
             )
         return made
@@ -359,6 +369,7 @@ _TOPIC: Final = {"vitals": "patient.vitals", "notes": "patient.notes", "imaging"
 _ABSENT: Final[dict[str, dict[str, Any]]] = {
     modality: {
         "modality": modality, "event_id": None, "event_time": None, "age_s": None, "freshness": "absent", "quality": [],
+        "ages_s": {}, "aged_out": [],
     }
     for modality in MODALITIES
 }  # fmt: skip
@@ -435,6 +446,26 @@ def _none_below_zero(points: NDArray[np.int8]) -> list[list[int | None]]:
     """-1, points that cannot be determined, as None."""
     given: list[list[int | None]] = np.where(points < 0, np.array(None), points.astype(object)).tolist()
     return given
+
+
+def ages(contexts: Contexts, found: Assessment) -> list[Ages]:
+    """Of each patient, how old the values are that count, in seconds, and which parameters' values are too old.
+
+    Most patients of a batch share few patterns (a complete set of this very moment), so each pattern is spelt out once.
+    """
+    at = contexts["head"]["at"][:, _READINGS]
+    counts = ~np.isnan(found.values[:, _READINGS])
+    codes = np.where(counts, (found.as_of[:, None] - at) // 1000, np.where(at == NEVER, _UNKNOWN, _AGED_OUT))
+    packed = np.ascontiguousarray(codes, np.int32)
+    rows = [row.tobytes() for row in packed]
+    patterns = {row: i for i, row in enumerate(rows)}
+    spelt = {row: _spell(packed[i].tolist()) for row, i in patterns.items()}
+    return [spelt[row] for row in rows]
+
+
+def _spell(codes: list[int]) -> Ages:
+    named = list(zip(READINGS, codes, strict=True))
+    return {name: age for name, age in named if age >= 0}, [name for name, age in named if age == _AGED_OUT]
 
 
 def _quality(record: Record) -> list[str]:

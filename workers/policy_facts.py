@@ -21,7 +21,7 @@ from models.clinical.news2 import news2
 from models.clinical.truth import TRUE
 from models.columns import INDEX
 from models.conformal import answers, unsettled
-from models.training.replay import events_of, indications
+from models.training.replay import ADULT_YEARS, events_of, indications
 from models.training.scores import by_patient, score
 from models.training.sequences import Course, milliseconds, sequence
 from workers.alerts import Facts
@@ -101,7 +101,7 @@ def see(
         catalogue: With the peri-arrest rule.
         say: Told how many stays are done.
     """
-    risk = _fused(bundle, stays)
+    risk = _fused(bundle, [stay for stay in stays if stay.age_years >= ADULT_YEARS])
     found: list[Seen] = []
     for start in range(0, len(stays), _STAYS_A_BATCH):
         found += _rules(stays[start : start + _STAYS_A_BATCH], catalogue, risk)
@@ -128,7 +128,7 @@ def _rules(stays: Sequence[Course], catalogue: Catalogue, risk: dict[str, NDArra
         span = slice(end - length, end)
         yield Seen(
             ms[span], scores.low[span], scores.high[span], upper[span], scores.single_three[span] == TRUE,
-            arrest[span], risk.get(stay.patient_id, np.zeros(0)), one.applicable,
+            arrest[span], risk.get(stay.patient_id, np.full(length, np.nan)), one.applicable,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from models.clinical.charting import CHARTED, charted
 from models.clinical.news2 import News2
 from models.clinical.qsofa import Qsofa
 from models.clinical.truth import FALSE, TRUE, Bools, Floats, Interval, Times
-from models.columns import FLAGS, INDEX
+from models.columns import COLUMNS, FLAGS, INDEX
 
 _MS_PER_MINUTE: Final = 60_000.0
 _MS_PER_HOUR: Final = 3_600_000.0
@@ -53,6 +53,14 @@ _SINGLE: Final = (
 )  # fmt: skip
 NAMES: Final = (*CHARTED, *_PLAIN, *FLAG_VARIABLES, *_SINGLE)
 """All variables that `build_variables` gives."""
+
+READINGS: Final = tuple(
+    column.name
+    for column in COLUMNS
+    if column.name
+    in {*CHARTED, *_PLAIN.values(), *_CORE_BLOODS, "gcs_total", "map", "diastolic_bp", "antibiotic_given"}
+)
+"""Columns that a score or a rule reads, in their order."""
 
 _ROW: Final = {name: row for row, name in enumerate(NAMES)}
 _FIRST_PLAIN: Final = len(CHARTED)

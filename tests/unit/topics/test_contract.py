@@ -105,7 +105,7 @@ class TestJsonSchema:
     def test_is_a_schema_with_its_own_identity(self, topic: str):
         schema = json_schema()[topic]
         CHECK.check_schema(schema)
-        version = "1.1" if topic == RECOMMENDATIONS else "1.0"
+        version = "1.2" if topic == RECOMMENDATIONS else "1.0"
         assert schema["$id"] == f"urn:wardstream:{topic}:{version}"
 
     @pytest.mark.parametrize(
