@@ -23,7 +23,8 @@ class FeedbackEvent(Event):
     outcome: Literal["accepted", "overridden", "snoozed", "acknowledged"]
     override_reason: str | None = Field(
         None,
-        description="Code of HL7 non-adherence-reason-codes; mandatory where overridden.",
+        description="Code of HL7 non-adherence-reason-codes; mandatory where overridden, and where a critical alert is "
+        "snoozed; not used otherwise.",
         json_schema_extra={"enum": [*OVERRIDE_REASONS, None]},
     )
     snooze_minutes: int | None = Field(None, ge=1, le=720, description="Only where snoozed.")
@@ -32,11 +33,12 @@ class FeedbackEvent(Event):
     @model_validator(mode="after")
     def _says_why(self) -> Self:
         overridden = self.outcome == "overridden"
-        if overridden != (self.override_reason is not None):
-            raise PydanticCustomError(
-                "override_reason", "override_reason goes with outcome overridden, and only with it"
-            )
-        if overridden and self.override_reason not in OVERRIDE_REASONS:
+        given = self.override_reason is not None
+        if overridden and not given:
+            raise PydanticCustomError("override_reason", "outcome overridden needs an override_reason")
+        if given and self.outcome not in ("overridden", "snoozed"):
+            raise PydanticCustomError("override_reason", "override_reason goes with overridden or snoozed only")
+        if given and self.override_reason not in OVERRIDE_REASONS:
             raise PydanticCustomError("override_reason_unknown", "not a code of non-adherence-reason-codes")
         if self.snooze_minutes is not None and self.outcome != "snoozed":
             raise PydanticCustomError("snooze_minutes", "snooze_minutes goes with outcome snoozed only")

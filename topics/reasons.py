@@ -34,6 +34,8 @@ class Reason(StrEnum):
     EVENT_TIME_FUTURE = "event_time_future"
     REPLACES_MISSING = "replaces_missing"
     EVENT_ID_CONFLICT = "event_id_conflict"
+    ACTION_UNKNOWN = "action_unknown"
+    SNOOZE_UNREASONED = "snooze_unreasoned"
     OUTPUT_REFUSED = "output_refused"
     DECODE_CRASH = "decode_crash"
 
@@ -146,6 +148,14 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
     Reason.EVENT_ID_CONFLICT: Guidance(
         "An event with this event_id and other content was processed before.",
         "Give every event its own event_id; send changes as status corrected with replaces.",
+    ),
+    Reason.ACTION_UNKNOWN: Guidance(
+        "The feedback names an action that is not in the catalogue.",
+        "Send the action_id of a recommendation as it came, or leave it out.",
+    ),
+    Reason.SNOOZE_UNREASONED: Guidance(
+        "The feedback puts a critical alert off and does not say why.",
+        "Send override_reason with the snooze: one of the coded reasons.",
     ),
     Reason.OUTPUT_REFUSED: Guidance(
         "The broker refused the result for good, even after it shed its optional parts.",

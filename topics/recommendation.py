@@ -147,10 +147,17 @@ class Withheld(Contract):
     reason: str
 
 
+class Escalation(Contract):
+    """One addressee of an alert that nobody has answered."""
+
+    role: str
+    at: UtcTime = Field(description="From when on this role is to be told, if nobody has answered until then.")
+
+
 class Alert(Contract):
     """State of the patient's alert: an upsert, complete in itself. Consumers run the clocks."""
 
-    alert_id: Identifier | None
+    alert_id: Identifier | None = Field(description="Null where none was raised, as for one that is held back.")
     state: Literal["raise", "update", "clear", "suppress", "none"]
     tier: Literal["info", "warning", "critical"] | None
     action_id: str | None
@@ -161,6 +168,14 @@ class Alert(Contract):
     expires_at: UtcTime | None
     stale: bool = Field(description="Published after expires_at: do not page.")
     revision: int = Field(ge=0)
+    evidence: Literal["rules", "model"] | None = Field(
+        description="model: only a model says so, and no rule confirms it. Since 1.2."
+    )
+    answered_at: UtcTime | None = Field(description="When somebody last answered it. Since 1.2.")
+    snoozed_until: UtcTime | None = Field(description="When it comes back by itself. Since 1.2.")
+    escalation: list[Escalation] = Field(
+        description="Whom to tell, and from when on, until somebody answers; empty once somebody has. Since 1.2."
+    )
 
 
 class ModalityShares(Contract):

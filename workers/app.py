@@ -26,7 +26,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.app.base import BootStrategy
 
 from models.bundle import Bundle
-from topics.catalogue import AUDIT, CONTROL, IMAGING, NOTES, VITALS, full_name
+from topics.catalogue import AUDIT, CONTROL, FEEDBACK, IMAGING, NOTES, VITALS, full_name
 from workers import kafka_clients, logs
 from workers.auditor import SPREAD_S, Auditor
 from workers.consumer import Consumption, OffsetsGoneError
@@ -48,7 +48,7 @@ from workers.warm_up import tune_interpreter, warm_up
 
 log = structlog.get_logger(__name__)
 
-TOPIC_OF = {"vitals": VITALS, "notes": NOTES, "imaging": IMAGING}
+TOPIC_OF = {"vitals": VITALS, "notes": NOTES, "imaging": IMAGING, "feedback": FEEDBACK}
 EXIT_STALLED = 70  # EX_SOFTWARE
 _LAST_COMMIT_S = 2.0
 _PUBLISH_BATCH_BYTES = 1_000_000  # below Kafka's default message.max.bytes, headers included

@@ -5,7 +5,8 @@ written by one `tobytes` a row. It holds no identifier in clear: event ids are 6
 
 A context is a fold of the patient's events: a checkpoint (the state before the window), a window of raw vitals events
 in the order (event time, id digest), the head (the state after the window), the newest images and notes, the digests of
-events seen, and the alert. The raw window and the alert are not versioned by model: another vitals model refolds.
+events seen, the alert, and what clinicians answered about single actions. The raw window and the alert are not
+versioned by model: another vitals model refolds.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SEEN: Final = 48  # digests of the newest events of any kind, to recognise a rep
 HIDDEN: Final = 128  # floats of recurrent state; a smaller model uses the first ones
 EMBEDDING: Final = 32
 PROBABILITIES: Final = 8
+HOLDS: Final = 6  # newest answers of clinicians about single actions
 EVIDENCE: Final = 5  # strongest signed contributions of the last vitals event
 NEVER: Final = np.iinfo(np.int64).min
 COLUMN_COUNT: Final = len(COLUMNS)
@@ -97,17 +99,44 @@ REVISION = np.dtype(
     ],
     align=True,
 )
-ALERT = np.dtype(
+ALERT = np.dtype(  # workers.alerts.AlertState, whose docstring says what each field is
     [
-        ("active", "u1"),
+        ("phase", "u1"),
         ("tier", "u1"),
         ("news2", "u1"),
+        ("signs", "u1"),
+        ("of_model", "u1"),
+        ("scores", "u1"),
         ("action", "i1"),
+        ("about", "i1"),
+        ("routed", "u1"),
+        ("", "V3"),
         ("revision", "<u4"),
         ("raised_ms", "<i8"),
-        ("told_ms", "<i8"),  # when it was raised or last became worse
+        ("told_ms", "<i8"),
+        ("seen_ms", "<i8"),
+        ("below_ms", "<i8"),
+        ("lower_ms", "<i8"),
+        ("above_ms", "<i8"),
+        ("scored_ms", "<i8"),
+        ("until_ms", "<i8"),
+        ("answered_ms", "<i8"),
+        ("answer", "<u8"),
         ("id", "V16"),
         ("key", "V16"),  # digest of the dedupe key, as it was when the alert was raised
+    ],
+    align=True,
+)
+HOLD = np.dtype(  # what a clinician answered about one action: workers.holds
+    [
+        ("action", "i1"),
+        ("kind", "u1"),
+        ("news2", "u1"),  # as it was when it was answered: worse ends a suppression
+        ("signs", "u1"),
+        ("", "V4"),
+        ("until_ms", "<i8"),
+        ("encounter", "<u8"),  # digest, 0 for any
+        ("id", "<u8"),  # of the feedback event
     ],
     align=True,
 )
@@ -123,7 +152,10 @@ CONTEXT = np.dtype(
         ("seen_next", "u1"),
         ("cold", "u1"),  # 1 until the patient's first event is in
         ("revised_next", "u1"),
-        ("", "V2"),
+        ("holds", "u1"),
+        ("news2", "u1"),  # lowest possible NEWS2 and certain signs at the newest event
+        ("signs", "u1"),
+        ("", "V7"),
         ("indicated", "<u8"),  # actions indicated by the newest events, bit by bit
         ("evidence_column", "i1", (EVIDENCE,)),
         ("", "V3"),
@@ -138,6 +170,7 @@ CONTEXT = np.dtype(
         ("seen_content", "<u8", (SEEN,)),
         ("revised", REVISION, (REVISIONS,)),
         ("alert", ALERT),
+        ("hold", HOLD, (HOLDS,)),
     ],
     align=True,
 )
@@ -177,7 +210,10 @@ def _blank() -> Contexts:
         blank[state]["pregnant"] = -1
         blank[state]["at"] = blank[state]["flags_at"] = NEVER
     blank["window"] = blank_rows(WINDOW)
-    blank["alert"]["action"] = -1
+    for field in ("action", "about"):
+        blank["alert"][field] = -1
+    for field in [name for name in ALERT.names or () if name.endswith("_ms")]:
+        blank["alert"][field] = NEVER
     return blank
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from topics.control import EVERYWHERE, ControlEvent, KillSwitch, ModelSwitch, Mute
 from topics.control import Thresholds as UnitThresholds
-from workers.alerts import Thresholds
+from workers.alert_policy import DEFAULT, Policy
 
 EFFECTIVE_WITHIN_S: Final = 2.0
 """Promise: from the broker's acknowledgement of a control record until each worker that reaches it has it in the
@@ -29,29 +29,25 @@ class Control:
         offset: Offset of the newest control record applied; None when there was none.
         models_off: Names of models that are switched off.
         kill_switch: Whether all models are off.
-        thresholds: By unit; EVERYWHERE for the rest.
+        policies: How alerts behave, by unit; EVERYWHERE for the rest.
         mutes: (unit, action id) that must not page.
     """
 
     offset: int | None = None
     models_off: frozenset[str] = frozenset()
     kill_switch: bool = False
-    thresholds: dict[str, Thresholds] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
     mutes: frozenset[tuple[str, str]] = frozenset()
 
-    def thresholds_of(self, unit: str | None) -> Thresholds:
+    def policy_of(self, unit: str | None) -> Policy:
         """The alert policy of a ward."""
-        found = self.thresholds.get(unit or EVERYWHERE) or self.thresholds.get(EVERYWHERE)
-        return found or _DEFAULT
+        return self.policies.get(unit or EVERYWHERE) or self.policies.get(EVERYWHERE) or DEFAULT
 
     def muted(self, unit: str | None, action_id: str) -> bool:
         """Whether an action must not page on a ward."""
         return bool(self.mutes) and (
             (unit or EVERYWHERE, action_id) in self.mutes or (EVERYWHERE, action_id) in self.mutes
         )
-
-
-_DEFAULT = Thresholds()
 
 
 class ControlBoard:
@@ -106,6 +102,6 @@ def _build(events: list[ControlEvent], offset: int | None) -> Control:
         elif isinstance(setting, UnitThresholds):
             given = setting.model_dump(include={"news2_raise", "news2_clear", "model_raise"}, exclude_none=True)
             changed[setting.unit].update(given)
-    everywhere = replace(_DEFAULT, **changed.pop(EVERYWHERE, {}))  # type: ignore[arg-type]
-    thresholds = {unit: replace(everywhere, **given) for unit, given in changed.items()}  # type: ignore[arg-type]
-    return Control(offset, frozenset(off), kill, {EVERYWHERE: everywhere, **thresholds}, frozenset(mutes))
+    everywhere = replace(DEFAULT, **changed.pop(EVERYWHERE, {}))  # type: ignore[arg-type]
+    policies = {unit: replace(everywhere, **given) for unit, given in changed.items()}  # type: ignore[arg-type]
+    return Control(offset, frozenset(off), kill, {EVERYWHERE: everywhere, **policies}, frozenset(mutes))

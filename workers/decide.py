@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -16,19 +17,20 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
-from models.clinical.truth import TRUE
 from topics import headers as names
-from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from topics.reasons import Reason
-from workers import alerts, collate
-from workers.alerts import AlertState, Facts, Tier
+from workers import collate
+from workers.alerting import Alerting
+from workers.alerts import Facts
 from workers.context import Contexts, blank, put, raw, take
 from workers.control import Control
+from workers.feedback import Feedback
 from workers.fold import Outcome, fold_entries, fold_vitals
-from workers.identity import alert_id, dedupe_digest, recommendation_id, uuid_text
+from workers.identity import encounter_digest, recommendation_id, uuid_text
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
-from workers.output import ActionTexts, AlertOut, BodyBuilder, Verdict, outgoing_headers
+from workers.output import ActionTexts, BodyBuilder, Verdict, outgoing_headers
 from workers.records import Decision, Duplicate, Publish, Record, Refused
 from workers.revisions import holder
 from workers.slow_start import Care
@@ -82,12 +84,17 @@ class Decider:
         self._expires_ms = expires_ms
         self._now_ms = now_ms
         self._texts = ActionTexts(judge.catalogue)
-        index = judge.catalogue.index
-        self._ids = [action.id for action in judge.catalogue.actions]
-        self._actions = {reason: index[action] for reason, action in alerts.ACTION_OF.items()}
+        self._alerting = Alerting(judge.catalogue, expires_ms)
+        self._feedback = Feedback(judge.catalogue, self._alerting)
 
     def decide(self, work: Work, control: Control) -> list[Decision]:
         """One decision a record, in order; `work.contexts` holds the contexts after the batch."""
+        if work.records[0].source.topic == FEEDBACK:
+            slots = work.slots.tolist()
+            return [
+                self._feedback.apply(work.contexts, slot, record, control)
+                for slot, record in zip(slots, work.records, strict=True)
+            ]
         before = raw(work.contexts).copy()
         try:
             return self._all(work, self._how(work.records, control))
@@ -104,7 +111,9 @@ class Decider:
 
     def refold(self, contexts: Contexts, records: Sequence[Record], control: Control) -> None:
         """Fold records of one patient into a context that somebody else wrote meanwhile; the outputs are dropped."""
-        self.decide(Work(records, np.zeros(len(records), np.intp), contexts, np.zeros(1, bool)), control)
+        for _, alike in groupby(records, key=lambda record: record.source.topic):
+            some = list(alike)
+            self.decide(Work(some, np.zeros(len(some), np.intp), contexts, np.zeros(1, bool)), control)
 
     def _part(self, work: Work, part: slice, control: Control) -> list[Decision]:
         """Decide part of a batch, on the contexts as the parts before it left them."""
@@ -130,13 +139,20 @@ class Decider:
                 reasons[i] = flags
             put(work.contexts, slots, contexts)
             put(after, index, contexts)
-        found = self._judge.assess(after, how.models, how.control, _previous(work.slots, parts))
-        work.contexts["indicated"][work.slots] = after["indicated"]  # the last record of a patient stays
+        found = self._judge.assess(
+            after, how.models, how.control, _previous(work.slots, parts), encounters=_encounters(after, work.records)
+        )
+        for field in _JUDGED:
+            work.contexts[field][work.slots] = after[field]  # the last record of a patient stays
         builder = BodyBuilder(
             self._texts, after, found, self._versions(how), self._expires_ms, self.models.vitals.horizons
         )
         own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
-        facts, notable, stored = self._facts(found, how), _notable(found, own), work.contexts["alert"]
+        facts, notable, stored = (
+            self._alerting.facts(found, work.records, how.control),
+            _notable(found, own),
+            work.contexts["alert"],
+        )
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
             if result == Outcome.DUPLICATE:
@@ -200,54 +216,16 @@ class Decider:
         verdict = Verdict(
             ident, self._run, _status(record, flags), flags,
             supersedes if moved else [],
-            self._alert(alerts_of, slot, record, ident, facts, how.control, moved=moved),
+            self._alerting.tell(alerts_of, slot, record, ident, facts, how.control, moved=moved),
             self._now_ms(), started_ms, how.control.offset,
         )  # fmt: skip
-        if verdict.alert.change != "none" and verdict.now_ms > verdict.alert.state.told_ms + self._expires_ms:
+        if verdict.alert.state.standing and verdict.now_ms > verdict.alert.state.lives_ms(self._expires_ms):
             flags.append(Reason.CATCHING_UP)
         body = builder.body(i, record, verdict)
         trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
         alert = body["alert"]
         return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"], flags)
-
-    def _facts(self, found: Assessment, how: _How) -> list[Facts]:
-        low, high = found.news2.low.tolist(), found.news2.high.tolist()
-        three = (found.news2.single_three == TRUE).tolist()
-        asked = not how.control.kill_switch and "vitals" not in how.control.models_off
-        abstained = found.risks.abstained
-        return [
-            Facts(as_of, lo, hi, s3, arrest, None if silent else risk, applicable, silent and asked)
-            for as_of, lo, hi, s3, arrest, risk, applicable, silent in zip(
-                found.as_of.tolist(), low, high, three, found.arrest.tolist(), found.risks.fused.tolist(),
-                found.applicable.tolist(), abstained.tolist(), strict=True,
-            )
-        ]  # fmt: skip
-
-    def _alert(
-        self, stored: NDArray[np.void], slot: int, record: Record, ident: str, facts: Facts, control: Control, *,
-        moved: bool,
-    ) -> AlertOut:  # fmt: skip
-        """Run the policy on `stored[slot]`; an event that did not move the state does not move the alert."""
-        thresholds = control.thresholds_of(record.event.unit)
-        tier, why = alerts.tier_of(facts, thresholds)
-        if not moved or (tier is Tier.NONE and not stored["active"][slot]):
-            return AlertOut(_NO_STATE, "none", why if moved else "state_untouched", None, muted=False)
-        before, digest = _unpack_alert(stored[slot])
-        action, new_id = before.action, before.alert_id
-        if not before.active:
-            action = self._actions.get(why, -1)
-            digest = dedupe_digest(record.patient, record.event.encounter_id, self._ids[action])
-            new_id = alert_id(digest, ident)
-        state, change, reason = alerts.step(
-            before, facts, thresholds, new_id=new_id, action=action,
-            of_model=before.action == self._actions["model_risk"],
-        )  # fmt: skip
-        if state is not before:
-            _pack_alert(stored, slot, state, digest)
-        action_id = self._ids[action]
-        muted = control.muted(record.event.unit, action_id)
-        return AlertOut(state, change, reason, f"{action_id}:{digest.hex()}", muted=muted)
 
     def _versions(self, how: _How) -> dict[str, str | None]:
         """Versions of what took part; None for what was switched off or left out."""
@@ -281,6 +259,13 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(turn == k) for k in range(int(turn.max()) + 1)]
 
 
+def _encounters(after: Contexts, records: Sequence[Record]) -> NDArray[np.uint64] | None:
+    """`(n,)` digests of the records' encounters; None where no clinician's answer depends on them."""
+    if not after["holds"].any():
+        return None
+    return np.array([encounter_digest(record.event.encounter_id) for record in records], np.uint64)
+
+
 def _of_record(record: Record, result: int) -> list[Reason]:
     """What is to be said of the record itself."""
     found = [] if record.source.key is not None else [Reason.KEY_MISSING]
@@ -311,7 +296,7 @@ def _previous(slots: NDArray[np.intp], parts: Sequence[NDArray[np.intp]]) -> NDA
     return previous
 
 
-_NO_STATE: Final = AlertState()
+_JUDGED: Final = ("indicated", "news2", "signs")
 _ALL: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
 _CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"
 
@@ -342,17 +327,3 @@ def _status(record: Record, flags: list[Reason]) -> str:
     if not INDETERMINATE.isdisjoint(flags):
         return "indeterminate"
     return "degraded" if not _DEGRADED.isdisjoint(flags) else "ok"
-
-
-def _unpack_alert(stored: np.void) -> tuple[AlertState, bytes]:
-    """The state, and the digest of what the alert is about."""
-    active, tier, news2, action, revision, raised_ms, told_ms, ident, digest = stored.item()
-    state = AlertState(bool(active), Tier(tier), news2, raised_ms, told_ms, revision, bytes(ident), action)
-    return state, bytes(digest)
-
-
-def _pack_alert(stored: NDArray[np.void], slot: int, state: AlertState, digest: bytes) -> None:
-    stored[slot] = (
-        state.active, state.tier, state.news2, state.action, state.revision, state.raised_ms, state.told_ms,
-        state.alert_id, digest,
-    )  # fmt: skip

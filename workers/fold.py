@@ -118,7 +118,7 @@ def fold_vitals(
         rows["quality"] |= SKIP_MODEL
     else:
         adopt(contexts, model)
-    outcome = _recognise(contexts, rows["id"], changes.content, _held(contexts, "window", "rows"))
+    outcome = recognise(contexts, rows["id"], changes.content, _held(contexts, "window", "rows"))
     fresh = outcome == Outcome.APPLIED
     head = contexts["head"]
     later = (rows["ms"] > head["ms"]) | ((rows["ms"] == head["ms"]) & (rows["id"] > head["id"]))
@@ -137,7 +137,7 @@ def fold_vitals(
         mended.append(i)
     if mended:
         _refold(contexts, np.array(mended, np.intp), model)
-    _remember(contexts, rows["id"], changes.content, outcome)
+    remember(contexts, rows["id"], changes.content, outcome)
     _pass_time(contexts, rows["ms"], outcome)
     return outcome
 
@@ -161,12 +161,12 @@ def fold_entries(contexts: Contexts, field: str, entries: NDArray[np.void], chan
     Returns:
         `(n,)` uint8 of Outcome.
     """
-    outcome = _recognise(contexts, entries["id"], changes.content, _held(contexts, field, field + "s"))
+    outcome = recognise(contexts, entries["id"], changes.content, _held(contexts, field, field + "s"))
     for i in np.flatnonzero((outcome == Outcome.APPLIED) | (outcome == Outcome.SUPERSEDED)).tolist():
         found = _place(contexts, field, entries, changes, i, forestalled=outcome[i] == Outcome.SUPERSEDED)
         if outcome[i] == Outcome.APPLIED:
             outcome[i] = found
-    _remember(contexts, entries["id"], changes.content, outcome)
+    remember(contexts, entries["id"], changes.content, outcome)
     _pass_time(contexts, entries["ms"], outcome)
     return outcome
 
@@ -224,7 +224,7 @@ def adopt(contexts: Contexts, model: Recurrence) -> None:
         _refold(contexts, index[contexts["rows"][index] > 0], model)
 
 
-def _recognise(
+def recognise(
     contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64], held: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
     """Outcome by what was seen before: APPLIED here means new.
@@ -249,7 +249,7 @@ def _held(contexts: Contexts, field: str, count: str) -> NDArray[np.uint64]:
     return np.where(np.arange(ids.shape[1]) < contexts[count][:, None], ids, np.uint64(0))
 
 
-def _remember(
+def remember(
     contexts: Contexts, ids: NDArray[np.uint64], content: NDArray[np.uint64], outcome: NDArray[np.uint8]
 ) -> None:
     """Note the events as seen; a superseded one takes over its tombstone, so that its repeat is a duplicate."""

@@ -59,6 +59,13 @@ def dedupe_digest(patient: bytes, encounter_id: str | None, action_id: str) -> b
     return hashlib.blake2b(b"\x1f".join(parts), digest_size=16).digest()
 
 
+def encounter_digest(encounter_id: str | None) -> int:
+    """64 bits that stand for an encounter beside its patient's HMAC, 0 for none."""
+    if encounter_id is None:
+        return 0
+    return int.from_bytes(hashlib.blake2b(encounter_id.encode(), digest_size=8).digest(), "little") or 1
+
+
 def uuid_text(raw: bytes) -> str:
     """The canonical text of a UUID's 16 bytes."""
     text = raw.hex()

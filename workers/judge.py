@@ -6,7 +6,7 @@ the models: without models (`models` None, a kill switch, a failed record) they 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,8 +24,10 @@ from models.columns import COLUMNS
 from models.conformal import UNKNOWN, answers, unsettled
 from models.recommend.ranker import Ranker, Ranking
 from workers import flags
+from workers.alerts import ARREST
 from workers.context import CONFLICT, FOREIGN, SUSPECT, UNREADABLE, Contexts
 from workers.control import Control
+from workers.holds import in_force
 from workers.inference import Models
 
 Floats = NDArray[np.float32]
@@ -34,6 +36,7 @@ Bools = NDArray[np.bool_]
 ADULT_YEARS: Final = 16.0  # NEWS2 applies from here on (RCP 2017)
 FRESH_H: Final = {"vitals": 4.0, "notes": 24.0, "imaging": 48.0}  # policy: older counts as stale, and is said to be
 _MS_PER_HOUR: Final = 3_600_000.0
+_SIGNS: Final = (1 << np.arange(7)).astype(np.uint8)
 _BAND_INDEX: Final = {"low": 0, "medium": 1, "high": 2, None: -1}
 
 
@@ -82,8 +85,10 @@ class Assessment:
     present: Bools  # (n, 3) vitals, notes, imaging
     age_h: Floats  # (n, 3) NaN where absent
     since_ms: NDArray[np.int64]  # (n, 3) event time of the newest of each modality, `as_of` where absent
-    arrest: Bools = field(default_factory=lambda: np.zeros(0, bool))
-    age_unknown: Bools = field(default_factory=lambda: np.zeros(0, bool))  # there are vital signs of no stated age
+    arrest: Bools
+    signs: NDArray[np.uint8]  # (n,) as in workers.alerts.Facts
+    held: NDArray[np.uint8] | None  # (n, A) workers.holds.Kind; None where no clinician's answer holds anything
+    age_unknown: Bools  # (n,) there are vital signs of no stated age
 
 
 class Judge:
@@ -102,8 +107,9 @@ class Judge:
         self._bits = np.uint64(1) << np.arange(len(catalogue.actions), dtype=np.uint64)
 
     def assess(
-        self, contexts: Contexts, models: Models | None, control: Control, previous: NDArray[np.intp] | None = None
-    ) -> Assessment:
+        self, contexts: Contexts, models: Models | None, control: Control, previous: NDArray[np.intp] | None = None,
+        *, encounters: NDArray[np.uint64] | None = None,
+    ) -> Assessment:  # fmt: skip
         """Judge each patient as of the newest event time; notes in the context what was indicated.
 
         Args:
@@ -111,6 +117,7 @@ class Judge:
             models: None leaves out every model.
             control: What operators changed.
             previous: `(n,)` row of the same patient before this one, -1 where there is none in the batch.
+            encounters: `(n,)` digests of the encounters; None where no clinician's answer holds an action.
         """
         head, as_of = contexts["head"], contexts["as_of"]
         values = age_out(np.ascontiguousarray(head["value"]), head["at"], as_of)
@@ -144,6 +151,11 @@ class Judge:
             abstained=risks.abstained,
         )
         evaluation = self.catalogue.evaluate(variables)
+        held = None
+        if encounters is not None:
+            threes = signs_of(scores, np.zeros(len(contexts), bool))
+            held = in_force(contexts, len(self.catalogue.actions), encounters, scores.low, threes)
+            evaluation = Evaluation(evaluation.indicated, np.where(held > 0, TRUE, evaluation.blocked))
         now = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
         before = (
             contexts["indicated"] if previous is None else np.where(previous < 0, contexts["indicated"], now[previous])
@@ -153,10 +165,18 @@ class Judge:
         ranking = (self._ranker if learned else self._rules).rank(evaluation, risks.fused, history, values)
         contexts["indicated"] = now
         arrest = (evaluation.indicated[:, self._arrest] == TRUE) & (evaluation.blocked[:, self._arrest] != TRUE)
+        signs = signs_of(scores, arrest)
+        contexts["news2"], contexts["signs"] = scores.low, signs
         return Assessment(
             as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, since_ms,
-            arrest, np.isnan(age) & applicable & present[:, 0],
+            arrest, signs, held, np.isnan(age) & applicable & present[:, 0],
         )  # fmt: skip
+
+
+def signs_of(scores: News2, arrest: Bools) -> NDArray[np.uint8]:
+    """`(n,)` bits of what newly holding makes a patient worse, as in `workers.alerts.Facts`."""
+    threes: NDArray[np.uint8] = (scores.sub == 3) @ _SIGNS
+    return threes | np.where(arrest, np.uint8(ARREST), np.uint8(0))
 
 
 def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from workers.records import Applied
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_ANSWER_SECONDS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -44,6 +47,17 @@ class Metrics:
         )
         self.dead_letters = Counter(prefix + "dead_letters", "Dead letters, by reason.", ("reason",), registry=registry)
         self.alerts = Counter(prefix + "alerts", "Alert changes published.", ("state", "tier"), registry=registry)
+        self.answers = Counter(
+            prefix + "answers", "Answers of clinicians, by outcome and what they did.", ("outcome", "effect"),
+            registry=registry,
+        )  # fmt: skip
+        self.overrides = Counter(
+            prefix + "overrides", "Recommendations overridden, by coded reason.", ("reason",), registry=registry
+        )
+        self.answered_after = Histogram(
+            prefix + "answered_after_seconds", "From telling an alert to its answer, event time.", ("tier",),
+            buckets=_ANSWER_SECONDS, registry=registry,
+        )  # fmt: skip
         self.publish_retries = Counter(prefix + "publish_retries", "Publishing retried.", ("error",), registry=registry)
         self.inflight = Gauge(prefix + "inflight_records", "Records a lane holds.", ("lane",), registry=registry)
         self.degraded = Gauge(prefix + "degraded", "1 while the context store is away.", registry=registry)
@@ -54,6 +68,14 @@ class Metrics:
         self.audit_waiting = Gauge(
             prefix + "audit_waiting_records", "Control records not yet seen in the audit topic.", registry=registry
         )
+
+    def count_answer(self, answer: Applied) -> None:
+        """Count an answer that was applied."""
+        self.answers.labels(answer.outcome, answer.effect).inc()
+        if answer.outcome == "overridden" and answer.override_reason is not None:
+            self.overrides.labels(answer.override_reason).inc()
+        if answer.waited_s is not None:
+            self.answered_after.labels(answer.tier.name.lower()).observe(answer.waited_s)
 
     def count_context(self, operation: str, outcome: str, number: int) -> None:
         """Count contexts read or written."""

@@ -16,7 +16,7 @@ import orjson
 
 from models.bundle import Bundle
 from topics import headers as names
-from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from workers.batcher import Batch
 from workers.control import Control, ControlBoard
 from workers.ledger import PartitionLedger
@@ -29,7 +29,8 @@ from workers.records import Publish, Refused, Source
 from workers.settings import Settings
 from workers.stores import MemoryContexts
 
-TOPICS = (VITALS, NOTES, IMAGING)
+TOPICS = (VITALS, NOTES, IMAGING, FEEDBACK)
+_TELLING = (("text", NOTES), ("image", IMAGING), ("outcome", FEEDBACK))  # a field that only one kind of event has
 
 
 class BadLineError(Exception):
@@ -156,7 +157,7 @@ def parse(raw: bytes, number: int) -> Line | None:
     if not isinstance(data, dict):
         raise BadLineError(f"line {number} is not a JSON object")
     if not {"topic", "value", "value_base64"} & data.keys():
-        topic = NOTES if "text" in data else IMAGING if "image" in data else VITALS
+        topic = next((t for field, t in _TELLING if field in data), VITALS)
         return Line(topic, None, raw)
     topic = next((t for t in TOPICS if str(data.get("topic", "")).endswith(t)), "")
     if not topic:

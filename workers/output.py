@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,16 +22,17 @@ from models.columns import COLUMNS, INDEX
 from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
-from workers.alerts import ACK_MINUTES, AlertState, Change, Tier
+from workers.alert_body import AlertBodies
+from workers.alerting import AlertOut
 from workers.context import FOREIGN, NEVER, UNREADABLE, Contexts
-from workers.identity import uuid_text
+from workers.holds import Kind
 from workers.judge import FRESH_H, Assessment
+from workers.moments import utc
 from workers.records import Encoded, Record
 
 MODALITIES: Final = ("vitals", "notes", "imaging")
 _CONTRACT_NAME: Final = {"consciousness": "acvpu", "air_or_oxygen": "on_oxygen"}
 _SUBS: Final = tuple(_CONTRACT_NAME.get(name, name) for name in SUB_SCORES)
-_TIERS: Final = {Tier.NONE: None, Tier.INFO: "info", Tier.WARNING: "warning", Tier.CRITICAL: "critical"}
 _TRUTH: Final = {TRUE: True, FALSE: False}
 _ANSWERS: Final[tuple[list[str] | None, ...]] = ([], ["no"], ["yes"], ["no", "yes"], None)
 """By code of `models.conformal.answers`; UNKNOWN, -1, is the last."""
@@ -42,16 +43,6 @@ _READINGS: Final = [INDEX[name] for name in READINGS]
 _UNKNOWN: Final = -1
 _AGED_OUT: Final = -2
 _QUALITY: Final = ((FOREIGN, "out_of_distribution"), (UNREADABLE, "unreadable"))
-
-
-class AlertOut(NamedTuple):
-    """What goes out about the alert of one patient."""
-
-    state: AlertState
-    change: Change
-    reason: str
-    dedupe_key: str | None
-    muted: bool
 
 
 class Verdict(NamedTuple):
@@ -74,11 +65,6 @@ class Verdict(NamedTuple):
     control_offset: int | None
 
 
-def utc(ms: int) -> datetime:
-    """The instant of epoch milliseconds."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
 class ActionTexts:
     """What an output says of each action of the catalogue whoever the patient is, built once and shared.
 
@@ -89,6 +75,7 @@ class ActionTexts:
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
+        self.actions: Final = catalogue.actions
         self.fixed: Final = [
             {
                 "action_id": action.id,
@@ -108,6 +95,19 @@ class ActionTexts:
             for action in catalogue.actions
         ]
 
+    def withholding(self, action: int, kind: Kind) -> dict[str, str]:
+        """Why an action is withheld: a clinician's answer, or else a contraindication of its rule."""
+        if kind is Kind.NONE:
+            return self.withheld[action]
+        return {"action_id": self.withheld[action]["action_id"], "reason": _ANSWERED[kind]}
+
+
+_ANSWERED: Final = {
+    Kind.DONE: "answered: already done",
+    Kind.DECLINED: "answered: does not apply, or declined, in this encounter",
+    Kind.BLOCKED: "answered: contraindicated in this encounter",
+}
+
 
 class BodyBuilder:
     """Bodies for one batch: takes the arrays apart once, so that a body costs dictionary building only.
@@ -117,7 +117,7 @@ class BodyBuilder:
         contexts: `(n,)` folded contexts.
         found: Their assessment.
         versions: Model versions by name, or None for models that took no part.
-        expires_ms: Lifetime of an alert after its event time.
+        expires_ms: Lifetime of an alert after a tier was last reached.
         labels: Name and horizon in hours of the vitals model's risks.
     """
 
@@ -129,7 +129,7 @@ class BodyBuilder:
         self._contexts = contexts
         self._found = found
         self._versions = versions
-        self._expires_ms = expires_ms
+        self._alerts = AlertBodies(texts.actions, expires_ms)
         self._labels = labels
         score = found.news2
         self._news2 = list(
@@ -199,7 +199,7 @@ class BodyBuilder:
             "clinical_scores": self._clinical(i),
             "recommendations": self._recommendations(i),
             "withheld": self._withheld_actions(i) if self._any_withheld[i] else [],
-            "alert": self._alert(verdict.alert, verdict.now_ms),
+            "alert": self._alerts.body(verdict.alert, verdict.now_ms),
             "explanation": self._explanation(i, record),
             "inputs": self._inputs(i, record),
             "timing": {
@@ -278,26 +278,10 @@ class BodyBuilder:
         ]
 
     def _withheld_actions(self, i: int) -> list[dict[str, str]]:
-        return [self._texts.withheld[k] for k in np.flatnonzero(self._withheld[i])]
-
-    def _alert(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:
-        state, change = alert.state, alert.change
-        if change == "none":
-            return _NO_ALERT | {"reason": alert.reason}
-        expires_ms = state.told_ms + self._expires_ms
-        return {
-            "alert_id": uuid_text(state.alert_id),
-            "state": "suppress" if alert.muted and change in ("raise", "update") else change,
-            "tier": _TIERS[state.tier],
-            "action_id": self._texts.fixed[state.action]["action_id"],
-            "dedupe_key": alert.dedupe_key,
-            "reason": "muted" if alert.muted else alert.reason,
-            "raised_at": utc(state.raised_ms),
-            "ack_by": utc(state.told_ms + ACK_MINUTES[state.tier] * 60_000) if state.tier in ACK_MINUTES else None,
-            "expires_at": utc(expires_ms),
-            "stale": now_ms > expires_ms,
-            "revision": state.revision,
-        }
+        held = self._found.held
+        if held is None:
+            return [self._texts.withheld[k] for k in np.flatnonzero(self._withheld[i])]
+        return [self._texts.withholding(int(k), Kind(held[i, k])) for k in np.flatnonzero(self._withheld[i])]
 
     def _explanation(self, i: int, record: Record) -> dict[str, Any]:
         vitals, notes, imaging = self._shares[i]
@@ -372,10 +356,6 @@ _ABSENT: Final[dict[str, dict[str, Any]]] = {
         "ages_s": {}, "aged_out": [],
     }
     for modality in MODALITIES
-}  # fmt: skip
-_NO_ALERT: Final[dict[str, Any]] = {
-    "alert_id": None, "state": "none", "tier": None, "action_id": None, "dedupe_key": None, "reason": None,
-    "raised_at": None, "ack_by": None, "expires_at": None, "stale": False, "revision": 0,
 }  # fmt: skip
 
 

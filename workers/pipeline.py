@@ -4,6 +4,8 @@
        -> fold into the patient's context -> fuse -> clinical scores -> rank -> alert policy
        -> publish, wait for the broker's acknowledgement -> context written (compare and set) -> ledger marks done
 
+A clinician's answer goes the same way without encoding, judging and publishing: it is applied to the patient's alert.
+
 Two stages of micro-batches. `encode` runs notes and images through their networks, each modality in its own thread: it
 needs no context, so a slow film holds up nothing else, not even its own patient's vitals. `decide` has one batch at a
 time for any patient, computes in a thread of its own, and overlaps publishing with the next batch's computation.
@@ -24,9 +26,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import structlog
 
-from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from topics.codec import Decoded, Rejected, decode
 from topics.events import Event
+from topics.feedback import FeedbackEvent
 from topics.imaging import ImagingEvent
 from topics.notes import NoteEvent
 from topics.reasons import Reason
@@ -40,7 +43,7 @@ from workers.identity import Identity
 from workers.metrics import Metrics
 from workers.outbox import Outlet
 from workers.patients import Change, Patients
-from workers.records import Decision, Duplicate, Publish, Record, Refused, Source
+from workers.records import Applied, Decision, Duplicate, Publish, Record, Refused, Source
 from workers.settings import Settings
 from workers.slow_start import Care
 from workers.stage import Stage, decide_lanes, encode_lanes
@@ -49,7 +52,9 @@ from workers.threads import Threads
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-KINDS: Final[dict[str, type[Event]]] = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent}
+KINDS: Final[dict[str, type[Event]]] = {
+    VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent,
+    FEEDBACK: FeedbackEvent}  # fmt: skip
 THREADS: Final = {NOTES: "notes", IMAGING: "imaging"}
 ENCODE_DEPTH: Final = 2  # one batch of a modality in its network, the next being fetched and decoded
 DECIDE_DEPTH: Final = 3  # one reading, one computing, one publishing
@@ -175,6 +180,8 @@ class Pipeline:
         with self._timed("decide"):
             decisions = await self._threads.run("decide", lambda: self._compute(work, control))
         published = [decision for decision in decisions if isinstance(decision, Publish)]
+        applied = [decision for decision in decisions if isinstance(decision, Applied)]
+        repeated = [decision for decision in decisions if isinstance(decision, Duplicate)]
         refused = [decision for decision in decisions if isinstance(decision, Refused)]
         with self._timed("publish"):
             refused_outputs = await self._outbox.publish(published)
@@ -182,12 +189,13 @@ class Pipeline:
         published = _without(published, refused_outputs)
         refused += refused_outputs
         self._observe(published)
-        self.settle_now(decision.record.source for decision in decisions if isinstance(decision, Duplicate))
-        self._count(records, published, refused)
+        self.settle_now(each.record.source for each in repeated)
+        self._count(published, refused, repeated)
+        self._count_answers(applied)
         # What could not be published must not be remembered as told: those contexts are made anew without it.
         lost = {id(each.source) for each in refused_outputs}
         tainted = {record.patient for record in records if id(record.source) in lost}
-        changes = _changes(patients, published)
+        changes = _changes(patients, [each.record for each in published] + [each.record for each in applied])
         good = [change for change in changes if change.patient not in tainted]
         rows = np.array([slot[change.patient] for change in good], np.intp)
         with self._timed("context_write"):
@@ -221,7 +229,7 @@ class Pipeline:
 
     async def _refuse(self, refused: list[Refused]) -> None:
         await self._outbox.bury(refused)
-        self._count((), (), refused)
+        self._count((), refused)
         self.settle_now(each.source for each in refused)
 
     # -- running ------------------------------------------------------------------------------------------------------
@@ -281,7 +289,14 @@ class Pipeline:
         for publish in published:
             latency.observe(now - publish.record.source.received)
 
-    def _count(self, records: Sequence[Record], published: Sequence[Publish], refused: Sequence[Refused]) -> None:
+    def _count_answers(self, applied: Sequence[Applied]) -> None:
+        for answer in applied:
+            self._metrics.records.labels(answer.record.source.topic, "applied").inc()
+            self._metrics.count_answer(answer)
+
+    def _count(
+        self, published: Sequence[Publish], refused: Sequence[Refused], repeated: Sequence[Duplicate] = ()
+    ) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         unanswered: defaultdict[tuple[str, str], int] = defaultdict(int)
         for publish in published:
@@ -291,15 +306,13 @@ class Pipeline:
                     unanswered[publish.record.source.topic, reason] += 1
             if publish.alert_state not in ("none", "suppress"):
                 self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
+        for duplicate in repeated:
+            counts[duplicate.record.source.topic, "duplicate"] += 1
         for each in refused:
             counts[each.source.topic, "dead_letter"] += 1
             self._metrics.dead_letters.labels(each.reason).inc()
             log.info("dead_letter", reason=each.reason, topic=each.source.topic, partition=each.source.partition,
                      offset=each.source.offset)  # fmt: skip
-        if records:
-            duplicates = len(records) - len(published) - sum(r.source.topic == records[0].source.topic for r in refused)
-            if duplicates > 0:
-                counts[records[0].source.topic, "duplicate"] += duplicates
         for (topic, outcome), number in counts.items():
             self._metrics.records.labels(topic, outcome).inc(number)
         for (topic, why), number in unanswered.items():
@@ -314,11 +327,11 @@ def _without(published: Sequence[Publish], refused: Sequence[Refused]) -> list[P
     return [publish for publish in published if id(publish.record.source) not in dead]
 
 
-def _changes(patients: Sequence[bytes], published: Sequence[Publish]) -> list[Change]:
-    """Per patient of the batch, what was published for them, in order."""
+def _changes(patients: Sequence[bytes], records: Sequence[Record]) -> list[Change]:
+    """Per patient of the batch, the records that changed the context, in order."""
     mine: dict[bytes, list[Record]] = {}
-    for publish in published:
-        mine.setdefault(publish.record.patient, []).append(publish.record)
+    for record in records:
+        mine.setdefault(record.patient, []).append(record)
     return [
         Change(patient, mine[patient], [record.source for record in mine[patient]])
         for patient in patients

@@ -26,6 +26,7 @@ from models.training.scores import by_patient, score
 from models.training.sequences import Course, milliseconds, sequence
 from workers.alerts import Facts
 from workers.inference import FusionModel, VitalsModel
+from workers.judge import signs_of
 
 _STAYS_A_BATCH: Final = 200
 _UNCHARTED: Final = [INDEX["acvpu"], INDEX["on_oxygen"]]
@@ -50,6 +51,7 @@ class Seen:
         high: (T,) greatest possible NEWS2.
         charted_high: (T,) the same with consciousness and oxygen, where missing, taken for alert and on air.
         single_three: (T,) one parameter scores 3 for certain.
+        signs: (T,) as in `workers.alerts.Facts`.
         arrest: (T,) a peri-arrest rule is certainly met.
         risk: (T,) fused probability, NaN where the models abstain.
         applicable: NEWS2 applies.
@@ -60,6 +62,7 @@ class Seen:
     high: NDArray[np.int16]
     charted_high: NDArray[np.int16]
     single_three: NDArray[np.bool_]
+    signs: NDArray[np.uint8]
     arrest: NDArray[np.bool_]
     risk: NDArray[np.float64]
     applicable: bool
@@ -74,18 +77,19 @@ def facts_of(seen: Seen, voice: Voice, *, declared: bool) -> list[Facts]:
         seen: One stay.
         voice: Who may raise.
         declared: The unit has declared that it charts neither consciousness nor oxygen: missing, they are taken for
-            alert and on air where an alert could clear. No live policy can say that.
+            alert and on air where an alert could clear, as `Policy.uncharted` says live.
     """
     rules, models = voice is not Voice.model, voice in {Voice.model, Voice.both}
     none = np.zeros(len(seen.ms), np.bool_)
     high = seen.charted_high if declared else seen.high
-    silent = np.isnan(seen.risk)
+    silent, adult = np.isnan(seen.risk), seen.applicable
     return [
-        Facts(ms, low, up, three, arrest, None if quiet or not models else risk, seen.applicable, quiet and models)
-        for ms, low, up, three, arrest, risk, quiet in zip(
+        Facts(at, low, up, three, arrest, None if quiet or not models else risk, adult, quiet and models, sign)
+        for at, low, up, three, arrest, risk, quiet, sign in zip(
             seen.ms.tolist(), (seen.low if rules else np.zeros_like(seen.low)).tolist(), high.tolist(),
             (seen.single_three if rules and voice is not Voice.total else none).tolist(),
-            (seen.arrest if rules else none).tolist(), seen.risk.tolist(), silent.tolist(), strict=True,
+            (seen.arrest if rules else none).tolist(), seen.risk.tolist(), silent.tolist(),
+            (seen.signs if rules and voice is not Voice.total else np.zeros_like(seen.signs)).tolist(), strict=True,
         )
     ]  # fmt: skip
 
@@ -123,11 +127,12 @@ def _rules(stays: Sequence[Course], catalogue: Catalogue, risk: dict[str, NDArra
     upper = news2(charted, scale, adult).high
     # Nobody recorded a do-not-attempt-resuscitation decision in such stays, so nothing blocks the rule.
     arrest = indicated[:, catalogue.index["esc-cardiac-arrest-call"]]
+    signs = signs_of(scores, arrest)
     ends = np.cumsum(lengths)
     for stay, one, end, length in zip(stays, events, ends, lengths, strict=True):
         span = slice(end - length, end)
         yield Seen(
-            ms[span], scores.low[span], scores.high[span], upper[span], scores.single_three[span] == TRUE,
+            ms[span], scores.low[span], scores.high[span], upper[span], scores.single_three[span] == TRUE, signs[span],
             arrest[span], risk.get(stay.patient_id, np.full(length, np.nan)), one.applicable,
         )  # fmt: skip
 

@@ -6,35 +6,36 @@ from collections.abc import Iterable
 from typing import Final
 
 from models.evaluation.alerting import Told
-from workers.alerts import AlertState, Facts, Thresholds, Tier, step, tier_of
+from workers.alert_policy import Policy, Tier
+from workers.alerts import AlertState, Facts, reached, step
+
+LIFETIME_MS: Final = 8 * 3_600_000
+"""As `Settings.expires_after_h` has it by default."""
 
 _MS_PER_HOUR: Final = 3_600_000.0
-_MODEL: Final = 1  # stands for the action of an alert that a model raised
 
 
-def tell(facts: Iterable[Facts], thresholds: Thresholds) -> Told:
-    """Run the policy over the events of one stay, from a quiet state, as `workers.decide` does.
+def tell(facts: Iterable[Facts], policy: Policy, lifetime_ms: int = LIFETIME_MS) -> Told:
+    """Run the policy over the events of one stay, from a quiet state, as `workers.alerting` does.
 
     Args:
         facts: Event by event, in order.
-        thresholds: The unit's policy.
+        policy: The unit's.
+        lifetime_ms: How long an alert lives after a tier was last reached.
     """
     state = AlertState()
     raised: list[float] = []
     told: list[float] = []
-    reached = suppressed = 0
+    seen = suppressed = 0
     for one in facts:
-        tier, why = tier_of(one, thresholds)
-        if tier is Tier.NONE and not state.active:
-            continue
-        action = state.action if state.active else int(why == "model_risk")
+        found = reached(one, policy)
         state, change, _ = step(
-            state, one, thresholds, new_id=bytes(16), action=action, of_model=state.active and action == _MODEL
+            state, one, found, policy, held=None, new_id=bytes(16), action=0, lifetime_ms=lifetime_ms
         )
-        reached += tier is not Tier.NONE
-        suppressed += tier is not Tier.NONE and change == "suppress"
+        seen += found.tier is not Tier.NONE
+        suppressed += found.tier is not Tier.NONE and change == "suppress"
         if change in {"raise", "update"}:
             told.append(one.event_ms / _MS_PER_HOUR)
         if change == "raise":
             raised.append(one.event_ms / _MS_PER_HOUR)
-    return Told(raised, told, reached, suppressed)
+    return Told(raised, told, seen, suppressed)

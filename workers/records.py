@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from topics.events import Event
 from topics.reasons import Reason
+from workers.alert_policy import Tier
 from workers.ledger import PartitionLedger
 from workers.slow_start import Care
 
@@ -116,8 +117,28 @@ class Publish:
 
 
 @dataclass(slots=True)
+class Applied:
+    """A clinician's answer that was applied to the patient's state; nothing is published for it.
+
+    Attributes:
+        outcome: As in the event.
+        effect: What it did, in a word.
+        override_reason: Code, None where nothing was overridden.
+        tier: Of the alert as it stood.
+        waited_s: From telling to this answer; None where it answered no alert.
+    """
+
+    record: Record
+    outcome: str
+    effect: str
+    override_reason: str | None
+    tier: Tier
+    waited_s: float | None
+
+
+@dataclass(slots=True)
 class Duplicate:
-    """A record whose result was published before."""
+    """A record that has ended before."""
 
     record: Record
 
@@ -135,4 +156,4 @@ class Refused:
     detail: str
 
 
-Decision = Publish | Duplicate | Refused
+Decision = Publish | Applied | Duplicate | Refused

@@ -68,7 +68,7 @@ def take_place(
     held, face = holder(context, replaced), holder(context, mine.by) or mine
     if held is None:
         left = _without(kept, replaced)
-        if len(left) == len(kept) and not _forestall(context, replaced):
+        if len(left) == len(kept) and not forestall(context, replaced):
             return kept, Place.PAST
         _note(context, replaced, mine)
         return left, Place.TAKEN
@@ -92,7 +92,7 @@ def _note(context: np.void, of: int, by: Revision) -> None:
     context["revised_next"] = (slot + 1) % REVISIONS
 
 
-def _forestall(context: np.void, replaced: int) -> bool:
+def forestall(context: np.void, replaced: int) -> bool:
     """Leave a tombstone for an event that was replaced before it came; False when it came and is past mending."""
     if (context["seen_id"] == replaced).any():
         return False

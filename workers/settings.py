@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Modality = Literal["vitals", "notes", "imaging"]
+Modality = Literal["vitals", "notes", "imaging", "feedback"]
 
 DEVELOPMENT_KEY = "wardstream-development-key-not-a-secret"
 """Default identity key: results are right with it, but whoever reads this file can re-compute the HMACs."""
@@ -84,7 +84,8 @@ class Settings(BaseSettings):
 
     # Work
     only: Annotated[tuple[Modality, ...], NoDecode] = Field(
-        ("vitals", "notes", "imaging"), description="Modalities this worker consumes, comma-separated."
+        ("vitals", "notes", "imaging", "feedback"),
+        description="What this worker consumes, comma-separated: modalities, and the answers of clinicians.",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
     torch_threads: int = Field(1, ge=1, le=256, description="CPU threads of one model call.")

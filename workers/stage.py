@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from workers.batcher import Batch, LaneSettings, MicroBatcher
 from workers.metrics import Metrics
 from workers.records import Record
@@ -88,14 +88,14 @@ class Stage:
 
 
 def decide_lanes(settings: Settings) -> list[LaneSettings]:
-    """Vitals before notes before images; encoded records are small, so their batches may be as large."""
+    """Answers before vitals before notes before images; encoded records are small, so their batches may be as large."""
     slack_s = settings.slack_vitals_ms / 1000
     return [
         LaneSettings(
             topic, priority, settings.batch_max_records, slack_s, max_cost=settings.batch_max_records,
             capacity=settings.inflight_max_records, capacity_bytes=settings.inflight_max_bytes,
         )
-        for priority, topic in enumerate((VITALS, NOTES, IMAGING))
+        for priority, topic in enumerate((FEEDBACK, VITALS, NOTES, IMAGING))
     ]  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from topics import headers as names
 from topics.codec import Rejected, decode
 from topics.control import EVERYWHERE, MUTE_MAX, ControlEvent, Mute, Reasoning, Setting, Thresholds
 from topics.events import SCHEMA_VERSION, Contract, Identifier
+from workers.alert_policy import Policy
 from workers.alerts import ACTION_OF
-from workers.alerts import Thresholds as Policy
 from workers.cli.errors import UserError
 from workers.cli.moments import moment, span
 from workers.settings import Settings

@@ -114,6 +114,7 @@ class TestWardsAndActions:
     def test_the_actions_that_alerts_are_about_are_those_of_the_decider(self):
         assert {
             "esc-cardiac-arrest-call", "esc-emergency-team", "esc-urgent-review", "esc-ward-doctor-review",
+            "esc-nurse-assess",
             "sepsis-screen",
         } == ALERTED  # fmt: skip
 

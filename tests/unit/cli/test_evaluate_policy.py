@@ -7,7 +7,7 @@ import pytest
 
 from models.columns import COLUMNS
 from models.evaluation.alerting import Told, counts
-from workers.alerts import Thresholds
+from workers.alert_policy import Policy
 from workers.cli.evaluating.policy import _matched, _news2
 from workers.datasets.stay import Stay
 from workers.policy_facts import Voice
@@ -19,7 +19,7 @@ class Ward:
     def __init__(self, rules: int, total: dict[int, int], model: dict[float, int]) -> None:
         self._rules, self._total, self._model = rules, total, model
 
-    def trial(self, voice: Voice, declared: bool, thresholds: Thresholds):
+    def trial(self, voice: Voice, declared: bool, thresholds: Policy):
         assert declared
         if voice is Voice.rules:
             found = self._rules

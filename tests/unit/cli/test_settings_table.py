@@ -14,7 +14,7 @@ def test_every_setting_has_a_row_with_its_default():
     page = render_markdown()
     assert all(f"| `WARDSTREAM_{name.upper()}` |" in page for name in Settings.model_fields)
     assert "| `WARDSTREAM_KAFKA_COMMIT_INTERVAL_S` | `0.2` |" in page
-    assert "| `WARDSTREAM_ONLY` | `vitals,notes,imaging` |" in page
+    assert "| `WARDSTREAM_ONLY` | `vitals,notes,imaging,feedback` |" in page
 
 
 def test_a_page_in_step_passes_and_any_other_does_not(tmp_path, capsys):

@@ -71,7 +71,15 @@ def illness(ward: Ward | None = None, control: Control = CONTROL) -> list[dict[s
     ward = ward or Ward()
     events = [
         vitals("patient-1", minute, values=values)
-        for minute, values in ((2500, WELL), (2510, AILING), (2520, ILL), (2530, ILL), (2700, WELL), (2710, WELL))
+        for minute, values in (
+            (2500, WELL),
+            (2510, AILING),
+            (2520, ILL),
+            (2530, ILL),
+            (2600, WELL),
+            (2700, WELL),
+            (2710, WELL),
+        )
     ]
     return [body for event in events for body in ward.bodies(record(event), control=control)]
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from models.bundle import load_bundle
-from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from topics.codec import Decoded, decode
+from topics.feedback import FeedbackEvent
 from topics.imaging import ImagingEvent
 from topics.notes import NoteEvent
 from topics.vitals import VitalsEvent
@@ -29,7 +30,7 @@ from workers.slow_start import Care
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 NOW_MS = int((START + timedelta(days=2)).timestamp() * 1000)
 IDENTITY = Identity("a-key-for-tests-only")
-KINDS = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent}
+KINDS = {VITALS: VitalsEvent, NOTES: NoteEvent, IMAGING: ImagingEvent, FEEDBACK: FeedbackEvent}
 CONTROL = Control()
 
 WELL = {"respiration_rate": 16, "spo2": 98, "systolic_bp": 120, "pulse": 70, "temperature": 37.0}
@@ -67,7 +68,19 @@ def image(patient: str = "patient-1", minute: float = 0, /, **more: Any) -> dict
     return event | more
 
 
+def feedback(patient: str = "patient-1", minute: float = 0, /, **more: Any) -> dict[str, Any]:
+    """An acknowledgement unless `outcome` says otherwise."""
+    event = {
+        "schema_version": "1.0", "event_id": f"f-{patient}-{minute}", "patient_id": patient,
+        "event_time": (START + timedelta(minutes=minute)).isoformat(), "source": "ward-terminal",
+        "recommendation_id": "any", "outcome": "acknowledged", "actor_role": "nurse",
+    }  # fmt: skip
+    return event | more
+
+
 def topic_of(event: dict[str, Any]) -> str:
+    if "outcome" in event:
+        return FEEDBACK
     return NOTES if "text" in event else IMAGING if "image" in event else VITALS
 
 

@@ -17,7 +17,7 @@ from models.conformal import Conformal
 from models.recommend.ranker import NO_CHANGE
 from tests.unit.workers.made import ILL, Ward, decider, encoded, image, note, vitals
 from topics.recommendation import RecommendationEvent
-from workers.alerts import Thresholds
+from workers.alert_policy import Policy
 from workers.control import Control
 from workers.inference import Models
 
@@ -156,24 +156,31 @@ class TestNothingElseMoves:
         assert unsure["risks"][0]["probability"] == sure["risks"][0]["probability"]
 
     def test_an_ambiguous_risk_raises_no_alert(self):
-        low_line = Control(thresholds={"*": Thresholds(model_raise=0.0)})
-        sure, unsure = (ward(RULED_OUT, sets).body(vitals(), control=low_line) for sets in (RULED_OUT, OPEN))
-        assert sure["alert"]["reason"] == "model_risk"
+        low_line = Control(policies={"*": Policy(model_raise=0.0)})
+        wards = [ward(RULED_OUT, sets) for sets in (RULED_OUT, OPEN)]
+        for made in wards:
+            made.body(vitals(), control=low_line)
+        sure, unsure = (made.body(vitals("patient-1", 20), control=low_line) for made in wards)
+        assert (sure["alert"]["state"], sure["alert"]["reason"]) == ("raise", "model_risk")
+        assert sure["alert"]["evidence"] == "model"
         assert unsure["alert"]["state"] == "none"
 
     def test_an_ambiguous_risk_does_not_clear_the_alert_that_the_model_raised(self):
-        raised, high = ward(RULED_OUT, RULED_OUT), Control(thresholds={"*": Thresholds(model_raise=1.0)})
-        raised.body(vitals(), control=Control(thresholds={"*": Thresholds(model_raise=0.0)}))
-        unsure = ward(RULED_OUT, OPEN)
-        unsure.contexts = {patient: context.copy() for patient, context in raised.contexts.items()}
-        assert unsure.body(vitals("patient-1", 90), control=high)["alert"]["state"] == "suppress"
-        off = Control(thresholds=high.thresholds, models_off=frozenset({"vitals"}))
-        switched_off = ward(RULED_OUT, OPEN)
-        switched_off.contexts = {patient: context.copy() for patient, context in raised.contexts.items()}
-        assert switched_off.body(vitals("patient-1", 90), control=off)["alert"]["state"] == "clear"
-        assert raised.body(vitals("patient-1", 90), control=high)["alert"]["state"] == "clear"
+        low, high = (Control(policies={"*": Policy(model_raise=line)}) for line in (0.0, 1.0))
+        raised = ward(RULED_OUT, RULED_OUT)
+        for minute in (0, 20):
+            raised.body(vitals("patient-1", minute), control=low)
+
+        def later(made: Ward, control: Control) -> list[str]:
+            made.contexts = {patient: context.copy() for patient, context in raised.contexts.items()}
+            return [made.body(vitals("patient-1", at), control=control)["alert"]["state"] for at in (90, 150)]
+
+        assert later(ward(RULED_OUT, OPEN), high) == ["suppress", "suppress"]
+        off = Control(policies=high.policies, models_off=frozenset({"vitals"}))
+        assert later(ward(RULED_OUT, OPEN), off) == ["suppress", "clear"]
+        assert later(ward(RULED_OUT, RULED_OUT), high) == ["suppress", "clear"]
 
     def test_an_ambiguous_risk_clears_what_news2_raised_as_if_there_were_no_model(self):
         made = ward(OPEN, OPEN)
         assert made.body(vitals(values=ILL))["alert"]["state"] == "raise"
-        assert made.body(vitals("patient-1", 90))["alert"]["state"] == "clear"
+        assert [made.body(vitals("patient-1", at))["alert"]["state"] for at in (30, 90)] == ["suppress", "clear"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from workers.alert_store import unpack_alert
+from workers.alerts import AlertState
 from workers.context import CONTEXT, LAYOUT, NEVER, blank, blank_rows, digest32, digest64, pack, unpack
 
 
@@ -50,7 +52,8 @@ def test_of_a_new_patient_nothing_is_known():
         assert (context[state]["at"] == NEVER).all()
         assert context[state]["pregnant"] == -1
         assert not context[state]["hidden"].any()
-    assert not context["alert"]["active"]
+    assert unpack_alert(context["alert"]) == (AlertState(), bytes(16))
+    assert context["holds"] == 0
 
 
 def test_blank_rows_state_nothing():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from topics.control import ControlEvent, KillSwitch, ModelSwitch, Mute, Thresholds
-from workers.alerts import Thresholds as Policy
+from workers.alert_policy import Policy
 from workers.control import ControlBoard
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ def test_without_control_records_everything_is_on_by_default():
     assert control.offset is None
     assert control.models_off == frozenset()
     assert not control.kill_switch
-    assert control.thresholds_of("icu") == control.thresholds_of(None) == Policy()
+    assert control.policy_of("icu") == control.policy_of(None) == Policy()
     assert not control.muted("icu", "a")
 
 
@@ -104,20 +104,20 @@ class TestThresholds:
     def test_a_ward_has_its_own_and_the_rest_the_common_ones(self):
         made = board(Thresholds(news2_raise=6), Thresholds(unit="icu", news2_raise=9))
         control = made.snapshot(NOW_MS)
-        assert control.thresholds_of("icu").news2_raise == 9
-        assert control.thresholds_of("ward-1").news2_raise == 6
-        assert control.thresholds_of(None).news2_raise == 6
+        assert control.policy_of("icu").news2_raise == 9
+        assert control.policy_of("ward-1").news2_raise == 6
+        assert control.policy_of(None).news2_raise == 6
 
     def test_what_a_ward_leaves_open_comes_from_the_common_ones_in_any_order(self):
         common, icu = Thresholds(model_raise=0.5), Thresholds(unit="icu", news2_raise=9)
         expected = Policy(news2_raise=9, model_raise=0.5)
-        assert board(common, icu).snapshot(NOW_MS).thresholds_of("icu") == expected
-        assert board(icu, common).snapshot(NOW_MS).thresholds_of("icu") == expected
+        assert board(common, icu).snapshot(NOW_MS).policy_of("icu") == expected
+        assert board(icu, common).snapshot(NOW_MS).policy_of("icu") == expected
 
     def test_a_tombstone_of_a_ward_gives_it_the_common_ones_again(self):
         made = board(Thresholds(news2_raise=6), Thresholds(unit="icu", news2_raise=9))
         made.apply("thresholds/icu", None, 5)
-        assert made.snapshot(NOW_MS).thresholds_of("icu").news2_raise == 6
+        assert made.snapshot(NOW_MS).policy_of("icu").news2_raise == 6
 
 
 class TestMutes:

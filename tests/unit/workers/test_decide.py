@@ -25,7 +25,7 @@ from tests.unit.workers.made import (
 )
 from topics.reasons import Reason
 from topics.recommendation import RecommendationEvent
-from workers.alerts import Thresholds
+from workers.alert_policy import Policy
 from workers.context import SKIP_MODEL, UNREADABLE, blank
 from workers.control import Control
 from workers.decide import rounds
@@ -265,7 +265,7 @@ class TestControl:
         assert body["models"]["fusion"] is None
 
     def test_thresholds_of_the_ward_are_used(self):
-        control = Control(thresholds={"icu": Thresholds(news2_raise=1, model_raise=1.0)}, kill_switch=True)
+        control = Control(policies={"icu": Policy(news2_raise=1, model_raise=1.0)}, kill_switch=True)
         slightly = WELL | {"pulse": 95}
         assert Ward().body(vitals(values=slightly, unit="icu"), control=control)["alert"]["state"] == "raise"
         assert Ward().body(vitals(values=slightly, unit="w1"), control=control)["alert"]["state"] == "none"
@@ -469,7 +469,7 @@ class TestApplicability:
     def test_missing_parameters_give_a_range_and_do_not_clear(self):
         ward = Ward()
         ward.body(vitals("patient-1", 0, values=ILL), control=KILL)
-        body = ward.body(vitals("patient-1", 60 * 9, values={}, acvpu=None, oxygen=None), control=KILL)
+        body = ward.body(vitals("patient-1", 60 * 7, values={}, acvpu=None, oxygen=None), control=KILL)
         news2 = body["clinical_scores"]["news2"]
         assert news2["total"] is None
         assert (news2["low"], news2["high"]) == (0, 20)
@@ -496,11 +496,11 @@ class TestAlertClocks:
 
     def test_an_alert_keeps_its_id_from_raise_to_clear(self):
         ward = Ward()
-        series = [(0, ILL), (10, ILL), (90, WELL), (100, WELL)]
+        series = [(0, ILL), (10, ILL), (30, WELL), (90, WELL), (100, WELL)]
         alerts = [ward.body(vitals("patient-1", at, values=v), control=KILL)["alert"] for at, v in series]
-        assert [a["state"] for a in alerts] == ["raise", "suppress", "clear", "none"]
-        assert len({a["alert_id"] for a in alerts[:3]}) == 1
-        assert [a["revision"] for a in alerts] == [1, 1, 2, 0]
+        assert [a["state"] for a in alerts] == ["raise", "suppress", "suppress", "clear", "none"]
+        assert len({a["alert_id"] for a in alerts[:4]}) == 1
+        assert [a["revision"] for a in alerts] == [1, 1, 1, 2, 0]
 
     def test_replaying_gives_the_same_alerts(self):
         series = [record(vitals("patient-1", 7 * k, values=[WELL, ILL][k % 3 == 0]), offset=k) for k in range(12)]

@@ -14,7 +14,7 @@ from tests.unit.workers.made import ILL, WELL, Ward, encoded, image, note, recor
 from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RecommendationEvent
-from workers.alerts import Thresholds
+from workers.alert_policy import Policy
 from workers.control import Control
 from workers.encoders import without_embedding
 from workers.output import shed
@@ -36,7 +36,7 @@ TOPIC_CONTROL = st.builds(
     offset=st.none() | st.integers(0, 99),
     models_off=st.frozensets(st.sampled_from(["vitals", "notes", "imaging", "fusion", "ranker"]), max_size=3),
     kill_switch=st.booleans(),
-    thresholds=st.just({}) | st.builds(lambda r: {"*": Thresholds(news2_raise=r)}, st.integers(1, 20)),
+    policies=st.just({}) | st.builds(lambda r: {"*": Policy(news2_raise=r)}, st.integers(1, 20)),
     mutes=st.just(frozenset()) | st.just(frozenset({("*", "sepsis-screen"), ("*", "esc-emergency-team")})),
 )
 

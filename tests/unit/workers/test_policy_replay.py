@@ -9,7 +9,8 @@ from models.bundle import load_bundle
 from models.clinical.actions import Catalogue
 from models.columns import COLUMNS, INDEX
 from models.training.untrained import write_untrained
-from workers.alerts import Facts, Thresholds
+from workers.alert_policy import Policy
+from workers.alerts import Facts
 from workers.datasets.stay import Stay
 from workers.policy_facts import Seen, Voice, facts_of, see
 from workers.policy_replay import tell
@@ -23,32 +24,35 @@ def seen(low, *, high=None, charted=None, three=None, arrest=None, risk=None, ap
     return Seen(
         np.arange(count, dtype=np.int64) * HOUR,
         np.array(low, np.int16), np.array(high or low, np.int16), np.array(charted or high or low, np.int16),
-        np.array(three or [False] * count), np.array(arrest or [False] * count),
+        np.array(three or [False] * count), np.zeros(count, np.uint8), np.array(arrest or [False] * count),
         np.array(risk if risk is not None else [np.nan] * count, np.float64), applicable,
     )  # fmt: skip
 
 
 def told(stay, voice=Voice.both, *, declared=False, thresholds=None):
-    return tell(facts_of(stay, voice, declared=declared), thresholds or Thresholds())
+    return tell(facts_of(stay, voice, declared=declared), thresholds or Policy())
 
 
 def test_raise_suppress_update_clear_and_raise_again():
-    #                                   raise  same  +2  below  clear      raise
+    #                raise  same  +2  between  below  clear  refractory is over: raise
     one = told(seen(low=[0, 5, 5, 7, 4, 3, 3, 5]))
     assert (one.raised_h, one.told_h) == ([1.0, 7.0], [1.0, 3.0, 7.0])
     assert (one.reached, one.suppressed) == (4, 1)
 
 
 def test_an_alert_clears_only_where_the_upper_bound_allows_it():
-    stay = seen(low=[5, 0, 0, 5], high=[10, 5, 5, 10], charted=[5, 0, 0, 5])
+    lows = [5, 0, 0, 0, 5]
+    stay = seen(low=lows, high=[low + 5 for low in lows], charted=lows)
     assert told(stay).raised_h == [0.0]
-    assert told(stay, declared=True).raised_h == [0.0, 3.0]
+    assert told(stay, declared=True).raised_h == [0.0, 4.0]
 
 
 def test_only_who_has_a_voice_raises():
-    stay = seen(low=[0, 5, 0, 0], three=[False, False, True, False], risk=[0.0, 0.0, 0.0, 0.3], high=[9] * 4)
-    raised = {voice: told(stay, voice, thresholds=Thresholds(min_hold_ms=0)).raised_h for voice in Voice}
-    assert raised == {Voice.rules: [1.0], Voice.total: [1.0], Voice.model: [3.0], Voice.both: [1.0]}
+    stay = seen(
+        low=[0, 5, 0, 0, 0], three=[False, False, True, False, False], risk=[0.0, 0.0, 0.0, 0.3, 0.3], high=[9] * 5
+    )
+    raised = {voice: told(stay, voice, thresholds=Policy(hold_ms=0)).raised_h for voice in Voice}
+    assert raised == {Voice.rules: [1.0], Voice.total: [1.0], Voice.model: [4.0], Voice.both: [1.0]}
     single = seen(low=[3], three=[True])
     assert [len(told(single, voice).raised_h) for voice in (Voice.rules, Voice.total, Voice.model)] == [1, 0, 0]
     dying = seen(low=[3], arrest=[True])
@@ -58,9 +62,10 @@ def test_only_who_has_a_voice_raises():
 def test_an_abstaining_model_raises_nothing_and_clears_nothing_that_it_raised():
     silent = np.nan
     assert told(seen(low=[0, 0], risk=[silent, silent]), Voice.model).told_h == []
-    kept = told(seen(low=[0] * 4, risk=[0.3, silent, silent, 0.3]), Voice.model)
-    cleared = told(seen(low=[0] * 4, risk=[0.3, 0.0, 0.0, 0.3]), Voice.model)
-    assert (kept.raised_h, cleared.raised_h) == ([0.0], [0.0, 3.0])
+    soon = Policy(confirm_scores=1)
+    kept = told(seen(low=[0] * 6, risk=[0.3, silent, silent, silent, silent, 0.3]), Voice.model, thresholds=soon)
+    cleared = told(seen(low=[0] * 6, risk=[0.3, 0.0, 0.0, 0.0, 0.0, 0.3]), Voice.model, thresholds=soon)
+    assert (kept.raised_h, cleared.raised_h) == ([0.0], [0.0, 5.0])
 
 
 def test_without_models_the_policy_hears_that_nobody_was_asked():
@@ -70,11 +75,10 @@ def test_without_models_the_policy_hears_that_nobody_was_asked():
     assert facts.abstained
 
 
-def test_an_alert_of_the_model_that_stands_takes_the_place_of_one_of_news2():
-    """So both together may tell less than NEWS2 alone at that hour: it was told already."""
-    stay = seen(low=[4, 5], high=[9, 9], risk=[0.3, 0.3])
-    assert told(stay, Voice.rules).told_h == [1.0]
-    assert told(stay, Voice.both).told_h == [0.0]
+def test_what_a_model_said_is_told_again_when_a_rule_confirms_it():
+    stay = seen(low=[4, 4, 5], high=[9, 9, 9], risk=[0.3, 0.3, 0.3])
+    assert told(stay, Voice.rules).told_h == [2.0]
+    assert told(stay, Voice.both).told_h == [1.0, 2.0]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from models.training.note_texts import NoteSet
 from models.training.sequences import milliseconds
 from tests.unit.workers.made import START, note, vitals
 from topics.catalogue import IMAGING, NOTES, VITALS
-from workers.alerts import Thresholds
+from workers.alert_policy import Policy
 from workers.control import ControlBoard
 from workers.datasets.note_sets import ORGANS
 from workers.datasets.stay import Stay
@@ -286,7 +286,7 @@ async def test_alerts(way):
     sent = [event for k in range(20) for one in stays for event in events(one)[k : k + 1]]
     found = await way(sent)
     for one, seen in zip(stays, see(stays, bundle(), Catalogue.load()), strict=True):
-        told = tell(facts_of(seen, Voice.both, declared=False), Thresholds())
+        told = tell(facts_of(seen, Voice.both, declared=False), Policy())
         changes = [found[f"{one.patient_id}/e{k}"]["alert"]["state"] for k in range(20)]
         hours = milliseconds(one.time_h) / 3_600_000
         assert [hours[k] for k in range(20) if changes[k] == "raise"] == told.raised_h

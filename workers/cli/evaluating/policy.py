@@ -27,7 +27,8 @@ from models.evaluation.alerting import (
 from models.evaluation.figures import Summary
 from models.training.metrics import Draws, rounded
 from models.training.split import part_of
-from workers.alerts import Facts, Thresholds
+from workers.alert_policy import Policy
+from workers.alerts import Facts
 from workers.cli.evaluating.case import Case, Drawing
 from workers.cli.evaluating.policy_picture import Curves, draw
 from workers.datasets import physionet2019
@@ -40,7 +41,7 @@ FILES: Final = (physionet2019.FILE,)
 NEWS2_FROM: Final = range(3, 10)
 MODEL_FROM: Final = (0.005, 0.0075, 0.01, 0.0125, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15,
     0.2, 0.3, 0.5)  # fmt: skip
-LIVE: Final = Thresholds()
+LIVE: Final = Policy()
 
 _RULES: Final = {
     f"{Voice.rules.value} from {LIVE.news2_raise}": (Voice.rules, LIVE.news2_raise),
@@ -68,7 +69,7 @@ class Ward:
         self._seen = see(stays, case.bundle, Catalogue.load(), self._say)
         self._facts: dict[tuple[Voice, bool], list[list[Facts]]] = {}
 
-    def trial(self, voice: Voice, declared: bool, thresholds: Thresholds) -> tuple[Counts, Counts]:
+    def trial(self, voice: Voice, declared: bool, thresholds: Policy) -> tuple[Counts, Counts]:
         """What the policy told, counted with AHEAD_H and with NEAR_H."""
         key = voice, declared
         if key not in self._facts:
@@ -119,9 +120,9 @@ def _stays(ward: Ward, choice: Ward | None) -> Summary:
     return Summary("stays replayed", {"judged": about(ward.stays), **chosen})
 
 
-def _news2(total: int) -> Thresholds:
+def _news2(total: int) -> Policy:
     """Raised from this total on; the line of clearing is that of live, or one below the total where that is lower."""
-    return Thresholds(
+    return Policy(
         news2_raise=total, news2_critical=max(LIVE.news2_critical, total), news2_clear=min(LIVE.news2_clear, total - 1)
     )
 
@@ -129,8 +130,7 @@ def _news2(total: int) -> Thresholds:
 def _matched(choice: Ward, declared: bool) -> dict[str, float | None]:
     """For each of _RULES the highest model threshold that finds as many septic stays; None where none does."""
     models = {
-        least: sensitivity(choice.trial(Voice.model, declared, Thresholds(model_raise=least))[0])
-        for least in MODEL_FROM
+        least: sensitivity(choice.trial(Voice.model, declared, Policy(model_raise=least))[0]) for least in MODEL_FROM
     }
     found: dict[str, float | None] = {}
     for label, (voice, total) in _RULES.items():
@@ -154,7 +154,7 @@ def _scenario(ward: Ward, declared: bool, name: str, matched: Mapping[str, float
             continue
         for voice in (Voice.model, Voice.both):
             label = f"{voice.value}, model from {least}"
-            rows[label] = ward.trial(voice, declared, Thresholds(model_raise=least))
+            rows[label] = ward.trial(voice, declared, Policy(model_raise=least))
             other = of if voice is Voice.model else first
             ahead[f"{label}, beside {other}"] = beside(rows[label][0], rules[other][0], ward.draws)
     yield Summary(f"{name}: alerts", {key: alert_figures(*made, ward.draws) for key, made in rows.items()})
@@ -169,7 +169,7 @@ def _curves(ward: Ward, declared: bool) -> Curves:
         if voice in {Voice.rules, Voice.total}:
             each = [(str(least), _news2(least)) for least in NEWS2_FROM]
         else:
-            each = [(str(least), Thresholds(model_raise=least)) for least in MODEL_FROM]
+            each = [(str(least), Policy(model_raise=least)) for least in MODEL_FROM]
         points = []
         for least, thresholds in each:
             made, _ = ward.trial(voice, declared, thresholds)
