@@ -40,7 +40,7 @@ class Readings(NamedTuple):
     """What one vitals event says.
 
     Attributes:
-        values: (index into PARAMETERS, value in the canonical unit); each index at most once.
+        values: By index into PARAMETERS, the value in the canonical unit.
         suspects: What was left out.
         conflict: The event contradicts itself. Of several values the last is kept; of statements about oxygen,
             the one that says oxygen.
@@ -49,7 +49,7 @@ class Readings(NamedTuple):
         spo2_scale: 1 or 2, or 0 where not stated.
     """
 
-    values: list[tuple[int, float]]
+    values: dict[int, float]
     suspects: list[Suspect]
     conflict: bool
     flags_known: int
@@ -76,25 +76,26 @@ def readings(event: VitalsEvent) -> Readings:
         kind = type(value)
         unit = observation.get("unit")
         if (kind is float or kind is int) and low <= value <= high and units.get(unit) == 1.0:
-            number = float(value)
-            if values.setdefault(index, number) != number:
-                values[index] = number
+            if values.setdefault(index, value) != value:
+                values[index] = value
                 conflict = True
         else:
             conflict |= _put(code, _unusual(code, value, unit), values, suspects)
-    if event.acvpu is not None:
-        conflict |= _put(_ACVPU, _unusual(_ACVPU, event.acvpu, None), values, suspects)
-    if event.oxygen is not None or _FLOW.column in values or _FIO2.column in values:
-        conflict |= _infer_oxygen(event.oxygen, values, suspects)
+    acvpu, oxygen = event.acvpu, event.oxygen
+    if acvpu is not None:
+        conflict |= _put(_ACVPU, _unusual(_ACVPU, acvpu, None), values, suspects)
+    if oxygen is not None or _FLOW.column in values or _FIO2.column in values:
+        conflict |= _infer_oxygen(oxygen, values, suspects)
     scale = event.spo2_scale
     if type(scale) is not int or not 1 <= scale <= 2:
         if scale is not None:
             suspects.append(Suspect("spo2_scale", Reason.SUSPECT_VALUE))
         scale = 0
-    if event.subject is not None and event.subject.age_years != event.subject.age_years:  # NaN: given but unusable
+    subject = event.subject
+    if subject is not None and subject.age_years != subject.age_years:  # NaN: given but unusable
         suspects.append(Suspect("age_years", Reason.SUSPECT_VALUE))
     known, true = read_flags(event.flags, suspects) if event.flags else (0, 0)
-    return Readings(list(values.items()), suspects, conflict, known, true, scale)
+    return Readings(values, suspects, conflict, known, true, scale)
 
 
 def _put(code: Code, read: float | Reason | None, values: dict[int, float], suspects: list[Suspect]) -> bool:
@@ -173,6 +174,10 @@ def _infer_oxygen(oxygen: Oxygen | None, values: dict[int, float], suspects: lis
         elif delivery is not None and delivery != "unknown":
             suspects.append(Suspect("on_oxygen", Reason.SUSPECT_VALUE))
     flow, fio2 = values.get(_FLOW.column), values.get(_FIO2.column)
+    if stated is None and flow is None and fio2 is None:  # as a rule: nothing that could contradict
+        if delivered is not None:
+            values[_ON_OXYGEN] = delivered
+        return conflict
     measured: float | None = None
     if flow is not None or fio2 is not None:
         measured = float((flow or 0) > 0 or (fio2 or 0) > _ROOM_AIR_FIO2)

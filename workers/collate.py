@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import FLAGS, INDEX
+from topics.events import Subject
 from topics.notes import NoteEvent
 from topics.parameters import FLAG_BIT, PARAMETERS
 from topics.readings import Suspect, read_flags, readings
@@ -19,12 +20,14 @@ from workers.fold import Changes
 from workers.identity import recommendation_bytes
 from workers.records import Encoded, Record
 
-_COLUMN = [INDEX[parameter.name] for parameter in PARAMETERS]  # KeyError at import: contract and table disagree
+_COLUMN = np.array([INDEX[parameter.name] for parameter in PARAMETERS])  # KeyError: contract and table disagree
 _BIT = {name: 1 << i for i, name in enumerate(FLAGS)}
 _SAME_FLAGS = dict(FLAG_BIT) == _BIT
 if not _SAME_FLAGS:
     raise ImportError("flags of the contract and of the clinical table differ")
+_NAN = float("nan")
 _MALE = {"male": 1.0, "female": 0.0}
+_NO_SUBJECT = (_NAN, _NAN, -1)
 _PREGNANT = {None: -1, False: 0, True: 1}
 
 
@@ -46,26 +49,26 @@ def vitals_rows(records: Sequence[Record]) -> Rows:
     rows = blank_rows(len(records))
     rows["ms"] = [record.event_ms for record in records]
     rows["id"] = [record.id64 for record in records]
-    suspects, at, columns, values = [], [], [], []
-    known, true, scales, quality = [], [], [], []
-    for i, record in enumerate(records):
+    indices: list[int] = []
+    values: list[float] = []
+    rest, subjects, suspects, counts = [], [], [], []
+    for record in records:
         event = record.event
         assert isinstance(event, VitalsEvent)
-        read = readings(event)
-        for index, value in read.values:
-            at.append(i)
-            columns.append(_COLUMN[index])
-            values.append(value)
-        suspects.append(read.suspects)
-        known.append(read.flags_known)
-        true.append(read.flags_true)
-        scales.append(read.spo2_scale)
-        quality.append((SUSPECT if read.suspects else 0) | (CONFLICT if read.conflict else 0))
-        if event.subject is not None:
-            _state_subject(rows, i, event)
-    rows["value"][at, columns] = values
-    rows["flags_known"], rows["flags_true"] = known, true
-    rows["spo2_scale"], rows["quality"] = scales, quality
+        stated, doubts, conflict, known, true, scale = readings(event)
+        indices += stated
+        values += stated.values()
+        counts.append(len(stated))
+        suspects.append(doubts)
+        rest.append((known, true, scale, (SUSPECT if doubts else 0) | (CONFLICT if conflict else 0)))
+        subjects.append(_NO_SUBJECT if event.subject is None else _subject(event.subject))
+    rows["value"][np.repeat(np.arange(len(records)), counts), _COLUMN[np.array(indices, np.intp)]] = values
+    for name, column in zip(
+        ("flags_known", "flags_true", "spo2_scale", "quality"), zip(*rest, strict=True), strict=True
+    ):
+        rows[name] = column
+    ages, males, rows["pregnant"] = zip(*subjects, strict=True)
+    rows["static"] = np.column_stack((ages, males))
     return Rows(rows, suspects)
 
 
@@ -109,14 +112,10 @@ def value_reasons(suspects: Sequence[Suspect], *, conflict: bool) -> list[Reason
     return [*found, Reason.CONFLICTING_VALUES] if conflict else found
 
 
-def _state_subject(rows: NDArray[np.void], i: int, event: VitalsEvent) -> None:
-    subject = event.subject
-    assert subject is not None
-    if subject.age_years is not None:
-        rows["static"][i, 0] = subject.age_years
-    if subject.sex in _MALE:
-        rows["static"][i, 1] = _MALE[subject.sex]
-    rows["pregnant"][i] = _PREGNANT[subject.pregnant]
+def _subject(subject: Subject) -> tuple[float, float, int]:
+    """Age, sex and pregnancy as a row has them; an unusable age, which is NaN already, is unknown."""
+    age = subject.age_years
+    return _NAN if age is None else age, _MALE.get(subject.sex or "", _NAN), _PREGNANT[subject.pregnant]
 
 
 def _fill(made: NDArray[np.void], i: int, encoded: Encoded) -> None:

@@ -126,8 +126,8 @@ class Decider:
         count = len(work.records)
         outcome, cold = np.zeros(count, np.uint8), np.zeros(count, bool)
         reasons: list[list[Reason]] = [[] for _ in range(count)]
-        after = blank(count)  # each record's patient after that record
         parts = rounds(work.slots)
+        after = blank(count if len(parts) > 1 else 0)  # each record's patient after that record
         earlier: dict[int, str] = {}
         for index in parts:
             slots = work.slots[index]
@@ -138,7 +138,10 @@ class Decider:
             for i, flags in zip(index.tolist(), said, strict=True):
                 reasons[i] = flags
             put(work.contexts, slots, contexts)
-            put(after, index, contexts)
+            if len(parts) == 1:
+                after = contexts
+            else:
+                put(after, index, contexts)
         found = self._judge.assess(
             after, how.models, how.control, _previous(work.slots, parts), encounters=_encounters(after, work.records)
         )

@@ -349,8 +349,8 @@ def _advance(
                 stepped = model.step(h, values[use], carried, gap, static)
             states["hidden"][use, : model.hidden] = stepped
     known = ~np.isnan(values)
-    states["value"] = np.where(known, values, states["value"])
-    states["at"] = np.where(known, rows["ms"][:, None], states["at"])
+    np.copyto(states["value"], values, where=known)
+    np.copyto(states["at"], rows["ms"][:, None], where=known)
     if rows["flags_known"].any():
         _state_flags(states, rows["flags_known"], rows["flags_true"], flags.time_of(rows["ms"], note=False))
     states["ms"], states["id"] = rows["ms"], rows["id"]

@@ -27,7 +27,7 @@ from workers.records import Encoded
 
 Floats = NDArray[np.float32]
 _LABELS: Final = 3  # labels of a note that are shown
-_BANDS: Final = ("low", "medium", "high")
+_BANDS: Final = np.array(["low", "medium", "high", None], object)  # None, the last, where there is no probability
 
 
 class VitalsModel:
@@ -217,5 +217,6 @@ def _host(tensor: Tensor) -> Floats:
 
 def _band(probability: Floats, thresholds: Thresholds | None) -> list[str | None]:
     medium, high = (thresholds.medium, thresholds.high) if thresholds else (0.1, 0.3)
-    index = (probability >= medium).astype(int) + (probability >= high)
-    return [None if np.isnan(p) else _BANDS[k] for p, k in zip(probability, index.tolist(), strict=True)]
+    index = (probability >= medium).astype(np.intp) + (probability >= high)
+    names: list[str | None] = _BANDS[np.where(np.isnan(probability), -1, index)].tolist()
+    return names

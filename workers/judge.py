@@ -7,7 +7,7 @@ the models: without models (`models` None, a kill switch, a failed record) they 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ ADULT_YEARS: Final = 16.0  # NEWS2 applies from here on (RCP 2017)
 FRESH_H: Final = {"vitals": 4.0, "notes": 24.0, "imaging": 48.0}  # policy: older counts as stale, and is said to be
 _MS_PER_HOUR: Final = 3_600_000.0
 _SIGNS: Final = (1 << np.arange(7)).astype(np.uint8)
+_DOUBT_MS: Final = int(FRESH_H["vitals"] * _MS_PER_HOUR)
 _BAND_INDEX: Final = {"low": 0, "medium": 1, "high": 2, None: -1}
 
 
@@ -131,7 +132,7 @@ class Judge:
         present, age_h, since_ms = _modalities(contexts)
         taking_part = None if control.kill_switch else models
         risks = _risks(contexts, present, age_h, adult, taking_part, control.models_off)
-        quality = np.where(contexts["rows"] > 0, _last_row(contexts)["quality"], 0)
+        quality = _doubts(contexts)
         known, true = _flags(contexts)
         variables = build_variables(
             values=values,
@@ -143,7 +144,7 @@ class Judge:
             qsofa=sofa,
             shock_index=shock,
             spo2_scale=scale,
-            cxr_ms=_newest(contexts, "image")["ms"] * (contexts["images"] > 0),
+            cxr_ms=_newest(contexts, "image", "ms") * (contexts["images"] > 0),
             p_pneumothorax=np.full(len(contexts), np.nan, np.float32),  # no shipped model looks for it
             suspect=(quality & SUSPECT) != 0,
             conflict=(quality & CONFLICT) != 0,
@@ -181,17 +182,17 @@ def signs_of(scores: News2, arrest: Bools) -> NDArray[np.uint8]:
 
 def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
     """Which of vitals, notes, imaging a patient has, and their age in hours; unusable embeddings count as absent."""
-    note, image = _newest(contexts, "note"), _newest(contexts, "image")
     unusable = FOREIGN | UNREADABLE
     present = np.stack(
         [
             contexts["rows"] > 0,
-            (contexts["notes"] > 0) & (note["quality"] & unusable == 0),
-            (contexts["images"] > 0) & (image["quality"] & unusable == 0),
+            (contexts["notes"] > 0) & (_newest(contexts, "note", "quality") & unusable == 0),
+            (contexts["images"] > 0) & (_newest(contexts, "image", "quality") & unusable == 0),
         ],
         axis=1,
     )
-    since = np.stack([contexts["head"]["ms"], note["ms"], image["ms"]], axis=1)
+    entries = _newest(contexts, "note", "ms"), _newest(contexts, "image", "ms")
+    since = np.stack([contexts["head"]["ms"], *entries], axis=1)
     since = np.where(present, since, contexts["as_of"][:, None])
     age_h = ((contexts["as_of"][:, None] - since) / _MS_PER_HOUR).astype(np.float32)
     return present, np.where(present, age_h, np.nan).astype(np.float32), since
@@ -221,8 +222,8 @@ def _risks(
     else:
         fused, shares = models.fusion.fuse(
             np.ascontiguousarray(logits[:, 0]),
-            _newest(contexts, "note")["embedding"].astype(np.float32),
-            _newest(contexts, "image")["embedding"].astype(np.float32),
+            _newest(contexts, "note", "embedding").astype(np.float32),
+            _newest(contexts, "image", "embedding").astype(np.float32),
             used,
             age_h,
         )
@@ -238,17 +239,19 @@ def _risks(
     )  # fmt: skip
 
 
-def _newest(contexts: Contexts, field: str) -> NDArray[np.void]:
-    """The newest entry of each context; zeros where it has none."""
+def _newest(contexts: Contexts, field: str, of: str) -> NDArray[Any]:
+    """A field of the newest entry of each context; zeros where it has none."""
     last = np.maximum(contexts[field + "s"].astype(np.intp) - 1, 0)
-    newest: NDArray[np.void] = contexts[field][np.arange(len(contexts)), last]
+    newest: NDArray[Any] = contexts[field][of][np.arange(len(contexts)), last]
     return newest
 
 
-def _last_row(contexts: Contexts) -> NDArray[np.void]:
+def _doubts(contexts: Contexts) -> NDArray[np.uint8]:
+    """Quality of the newest vitals event, as long as its values could count."""
     last = np.maximum(contexts["rows"].astype(np.intp) - 1, 0)
-    row: NDArray[np.void] = contexts["window"][np.arange(len(contexts)), last]
-    return row
+    quality = contexts["window"]["quality"][np.arange(len(contexts)), last]
+    fresh = (contexts["rows"] > 0) & (contexts["as_of"] - contexts["head"]["ms"] <= _DOUBT_MS)
+    return np.where(fresh, quality, 0).astype(np.uint8)
 
 
 def _flags(contexts: Contexts) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
