@@ -51,6 +51,7 @@ class Reason(StrEnum):
     TOO_LATE = "too_late"
     SUPERSEDED = "superseded"
     STALE = "stale"
+    VITALS_STALE = "vitals_stale"
     CATCHING_UP = "catching_up"
     COLD_CONTEXT = "cold_context"
     REDIS_UNAVAILABLE = "redis_unavailable"
@@ -196,6 +197,9 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
         "Vital signs, a note or an image is older than it counts as fresh; single values beyond their maximum age "
         "are treated as missing.",
         "Repeat the observation.",
+    ),
+    Reason.VITALS_STALE: Guidance(
+        "The newest vital signs are older than four hours, so the models abstain.", "Repeat the observations."
     ),
     Reason.CATCHING_UP: Guidance("The result was published after its expiry, so it does not page anybody.", _NOTHING),
     Reason.COLD_CONTEXT: Guidance(

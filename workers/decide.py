@@ -42,7 +42,7 @@ _FIELD: Final = {NOTES: "note", IMAGING: "image"}
 INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
     Reason.AMBIGUOUS, Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND,
     Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE,
-    Reason.AGE_UNKNOWN})  # fmt: skip
+    Reason.AGE_UNKNOWN, Reason.VITALS_STALE})  # fmt: skip
 """Reasons that leave a result without the answer that its reader would expect."""
 
 _DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
@@ -321,6 +321,8 @@ def _notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:
         reasons[i].append(Reason.MISSING_MODALITY)
     for i in np.flatnonzero((found.age_h > FRESH_LIMITS_H).any(axis=1)):  # NaN, absent, is not stale
         reasons[i].append(Reason.STALE)
+    for i in np.flatnonzero(found.age_h[:, 0] > FRESH_H["vitals"]):
+        reasons[i].append(Reason.VITALS_STALE)
     return reasons
 
 

@@ -131,7 +131,8 @@ class Judge:
         shock = shock_index(values, head["at"], applicable)
         present, age_h, since_ms = _modalities(contexts)
         taking_part = None if control.kill_switch else models
-        risks = _risks(contexts, present, age_h, adult, taking_part, control.models_off)
+        judged = adult & ~(age_h[:, 0] > FRESH_H["vitals"])
+        risks = _risks(contexts, present, age_h, judged, taking_part, control.models_off)
         quality = _doubts(contexts)
         known, true = _flags(contexts)
         variables = build_variables(
@@ -199,9 +200,9 @@ def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
 
 
 def _risks(
-    contexts: Contexts, present: Bools, age_h: Floats, adult: Bools, models: Models | None, off: frozenset[str]
+    contexts: Contexts, present: Bools, age_h: Floats, judged: Bools, models: Models | None, off: frozenset[str]
 ) -> Risks:
-    """What the models say; nothing of who is not known to be an adult, and not pregnant."""
+    """What the models say: nothing but of those `judged`, who are adult, not pregnant, and have fresh vital signs."""
     count = len(contexts)
     if models is None:
         nothing = np.full(count, np.nan, np.float32)
@@ -214,7 +215,7 @@ def _risks(
     logits, novelty = models.vitals.logits(state)
     ours = contexts["model"] == models.vitals.digest  # else the state is not this model's
     foreign = present[:, 0] & ours & (novelty > 1)
-    usable = present[:, 0] & ours & ~foreign & adult & ("vitals" not in off)
+    usable = present[:, 0] & ours & ~foreign & judged & ("vitals" not in off)
     probability = np.where(usable[:, None], probabilities(logits), np.nan).astype(np.float32)
     used = np.stack([usable, present[:, 1] & ("notes" not in off), present[:, 2] & ("imaging" not in off)], axis=1)
     if "fusion" in off:

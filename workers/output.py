@@ -159,14 +159,10 @@ class BodyBuilder:
         at = np.maximum(column, 0).astype(np.intp)
         value = np.take_along_axis(contexts["head"]["value"], at, axis=1)
         usable = (column >= 0) & ~np.isnan(value)  # the row that measured it may have been retracted
-        self._evidence = [
-            list(zip(*each, strict=True))
-            for each in zip(
-                np.where(usable, column, -1).tolist(), value.round(4).astype(float).round(4).tolist(),
-                np.take_along_axis(contexts["head"]["at"], at, axis=1).tolist(), contexts["evidence"].tolist(),
-                strict=True,
-            )
-        ]  # fmt: skip
+        self._evidence = (
+            np.where(usable, column, -1).tolist(), value.round(4).astype(float).round(4).tolist(),
+            np.take_along_axis(contexts["head"]["at"], at, axis=1).tolist(), contexts["evidence"].tolist(),
+        )  # fmt: skip
         self._ages = ages(contexts, found)
         self._times: dict[int, datetime] = {}
         self._present = found.present.tolist()
@@ -314,7 +310,7 @@ class BodyBuilder:
                 "measured_at": self._utc(at),
                 "contribution": contribution,
             }
-            for column, value, at, contribution in self._evidence[i]
+            for column, value, at, contribution in zip(*(each[i] for each in self._evidence), strict=True)
             if column >= 0
         ]
 

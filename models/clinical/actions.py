@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from models.clinical.predicates import Program, Term, stacked, terms_of
 from models.clinical.tables import load_table
 from models.clinical.truth import UNKNOWN, Interval, Truth
+from models.clinical.variables import Variables
 
 UNCHECKED: Final = "cannot be checked here: "
 """Begins the caution made of a contraindication that no variable expresses."""
@@ -130,6 +131,9 @@ class Catalogue:
         Raises:
             ValueError: `variables` is empty, so the number of records cannot be known.
         """
-        result = self._program.run(*stacked(variables, self._program.variables))
+        names = self._program.variables
+        result = self._program.run(
+            *(variables.stacked(names) if isinstance(variables, Variables) else stacked(variables, names))
+        )
         count = len(self.actions)
         return Evaluation(indicated=result[:count].T, blocked=result[count:].T)

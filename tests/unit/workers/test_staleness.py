@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.clinical.variables import READINGS
 from models.columns import COLUMNS
 from tests.unit.workers.made import CONTROL, ILL, WELL, Ward, encoded, note, record, vitals
+from topics.reasons import Reason
 from topics.recommendation import RecommendationEvent
 
 ME = "patient-1"
@@ -84,3 +85,24 @@ def test_ages_and_what_aged_out_are_those_of_the_events_alone_as_in_a_batch(gaps
 
 def test_every_vital_sign_of_the_scores_and_every_laboratory_value_of_a_rule_is_among_them():
     assert set(SEVEN) | {"gcs_total", "map", "lactate", "potassium", "ph", "paco2_kpa", "creatinine"} <= set(READINGS)
+
+
+class TestStaleVitals:
+    def test_models_abstain_once_vital_signs_are_older_than_four_hours(self):
+        ward = Ward()
+        ward.body(vitals(ME, 0))
+        on_time = ward.body(note(ME, 240), encoded=encoded(1))
+        late = ward.body(note(ME, 241), encoded=encoded(2))
+        again = ward.body(vitals(ME, 250))
+        assert [None in [risk["probability"] for risk in body["risks"]] for body in (on_time, late, again)] == [
+            False, True, False
+        ]  # fmt: skip
+        assert [Reason.VITALS_STALE in body["reasons"] for body in (on_time, late, again)] == [False, True, False]
+        assert late["status"] == "indeterminate"
+
+    def test_an_implausible_reading_is_asked_about_as_long_as_it_could_count(self):
+        ward = Ward()
+        ward.body(vitals(ME, 0, values=WELL | {"pulse": 999}))
+        bodies = [ward.body(note(ME, at), encoded=encoded(1)) for at in (240, 241)]
+        given = [{each["action_id"] for each in body["recommendations"]} for body in bodies]
+        assert ["obs-verify-artefact" in actions for actions in given] == [True, False]
