@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from models.clinical.actions import Catalogue
 from models.columns import COLUMNS
+from workers.alert_store import unpack_alert
 from workers.context import NEVER, unpack
+from workers.holds import Kind
+
+_OF_ALERT: Final = ("news2", "signs", "of_model", "scores", "routed", "revision")
+_TIMES: Final = ("raised_ms", "told_ms", "seen_ms", "below_ms", "lower_ms", "until_ms", "answered_ms")
 
 
 def describe(patient: bytes, value: bytes) -> dict[str, Any]:
@@ -18,7 +24,8 @@ def describe(patient: bytes, value: bytes) -> dict[str, Any]:
         value: Packed context.
     """
     context = unpack([value])[0]
-    head, alert = context["head"], context["alert"]
+    head = context["head"]
+    alert, _ = unpack_alert(context["alert"])
     known = np.flatnonzero(head["at"] != NEVER)
     return {
         "patient": patient.hex(),
@@ -38,11 +45,18 @@ def describe(patient: bytes, value: bytes) -> dict[str, Any]:
             "images": [f"{int(entry['id']):016x}" for entry in context["image"][: context["images"]]],
         },
         "alert": {
-            "active": bool(alert["active"]),
-            "tier": int(alert["tier"]),
-            "raised_ms": int(alert["raised_ms"]),
-            "told_ms": int(alert["told_ms"]),
-            "revision": int(alert["revision"]),
-            "id": bytes(alert["id"]).hex(),
+            "phase": alert.phase.name.lower(),
+            "tier": alert.tier.name.lower(),
+            "id": alert.alert_id.hex(),
+            **{name: getattr(alert, name) for name in _OF_ALERT},
+            **{name: None if (at := getattr(alert, name)) == NEVER else at for name in _TIMES},
         },
+        "holds": [
+            {
+                "action": Catalogue.load().actions[hold["action"]].id,
+                "kind": Kind(hold["kind"]).name.lower(),
+                "until_ms": int(hold["until_ms"]),
+            }
+            for hold in context["hold"][: context["holds"]]
+        ],
     }

@@ -21,7 +21,7 @@ from tests.e2e.processes import WORKER, Supervisor, Worker
 from tests.servers import Broker, create_topics
 
 PARTITIONS = 3
-INPUTS = (VITALS, NOTES)
+INPUTS = (VITALS, NOTES, "patient.feedback")
 TOPICS = (VITALS, NOTES, "patient.imaging", "patient.recommendations", "patient.feedback", "wardstream.dead-letters")
 SINGLE_TOPICS = ("wardstream.control", "wardstream.audit")
 

@@ -21,7 +21,7 @@ def contexts() -> None:
 
 @app.command("dump")
 def dump() -> None:
-    """Print every context of this run, one JSON a line: recurrent and clinical state, window, alert.
+    """Print every context of this run, one JSON a line: recurrent and clinical state, window, alert, answers.
 
     Example:  WARDSTREAM_REDIS_URL=redis://redis:6379/0 wardstream contexts dump | jq .alert
     """
