@@ -42,6 +42,7 @@ class Board:
     sent: int = 0
     answered: int = 0
     repeated: int = 0
+    answers: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)

@@ -16,6 +16,8 @@ BATCH: Final = "wardstream_batch_records"
 """Histogram: records of each dispatched micro-batch, by lane."""
 CACHE: Final = "wardstream_embedding_cache"
 """Counter: embedding look-ups, by kind and outcome (hit or miss)."""
+ANSWERS: Final = "wardstream_answers"
+"""Counter: clinicians' answers applied, by outcome and effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,13 @@ class Figures:
         batch_mean: Mean records of a batch, by lane.
         cache_hits: Embeddings found.
         cache_misses: Embeddings computed.
+        applied: Answers applied.
     """
 
     batch_mean: dict[str, float]
     cache_hits: int
     cache_misses: int
+    applied: int = 0
 
 
 def parse(page: str) -> Figures:
@@ -54,7 +58,8 @@ def parse(page: str) -> Figures:
         result = sample.labels.get("outcome", "")
         if sample.name.endswith("_total") and result in found:
             found[result] += sample.value
-    return Figures(means, int(found["hit"]), int(found["miss"]))
+    applied = sum(one.value for one in _samples(families.get(ANSWERS)) if one.name.endswith("_total"))
+    return Figures(means, int(found["hit"]), int(found["miss"]), int(applied))
 
 
 def _samples(family: Metric | None) -> Iterable[Any]:

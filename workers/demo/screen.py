@@ -99,6 +99,8 @@ def summary(board: Board, figures: Figures | None, now_s: float, seconds: float)
         f"alerts: {board.alerts['raise']} raised, {board.alerts['update']} updated, {board.alerts['clear']} cleared",
         f"latency from sending to publishing: p50 {_ms(board.latency_ms(0.5))}, p99 {_ms(board.latency_ms(0.99))}",
     ]
+    if board.answers and figures:
+        lines.append(f"answers of a made nurse: {board.answers} written, {figures.applied} applied")
     if figures:
         lines.append(figures_line(board, figures, now_s).split("  |  ", 2)[2])
     return "\n".join(lines)

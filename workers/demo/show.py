@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 from rich.console import Console, Group
 from rich.live import Live
 
-from topics.catalogue import DEAD_LETTERS, RECOMMENDATIONS, full_name
+from topics.catalogue import DEAD_LETTERS, FEEDBACK, RECOMMENDATIONS, full_name
 from topics.headers import ERROR_REASON
 from workers.cli import cluster, tail
 from workers.cli.errors import UserError
 from workers.cli.feed import Fed, Pace, feed
-from workers.demo import screen
+from workers.demo import nurse, screen
 from workers.demo.board import Board
 from workers.demo.figures import Figures, parse
 from workers.demo.stage import WorkerProcess
@@ -31,7 +32,7 @@ from workers.simulate import Record
 _FRAME_S: Final = 0.25
 _PLAIN_EVERY_S: Final = 5.0
 _SCRAPE_EVERY_S: Final = 1.0
-_LAST_ANSWERS_S: Final = 15.0
+_LAST_RESULTS_S: Final = 15.0
 
 
 class WorkerDiedError(UserError):
@@ -49,6 +50,9 @@ class Show:
         pace: When each record is due.
         seconds: How long to feed; None goes on until interrupted.
         console: Where to draw.
+        board: What was seen.
+        figures: The worker's own, as last read.
+        answers: Of the made nurse, not yet written.
     """
 
     settings: Settings
@@ -59,8 +63,11 @@ class Show:
     console: Console
     board: Board = field(default_factory=Board)
     figures: Figures | None = None
+    answers: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while every record that was sent has ended."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while every answer that was given has been applied, as far as the worker's figures say."""
 
     async def run(self) -> None:
         """Play to the end.
@@ -75,6 +82,7 @@ class Show:
             self._read(full_name(prefix, DEAD_LETTERS), self._dead_letter),
             self._scrape(),
             self._draw(),
+            self._answer(),
         ]
         tasks = [asyncio.create_task(job) for job in jobs]
         main = asyncio.create_task(self._feed_and_wait())
@@ -95,7 +103,9 @@ class Show:
                 producer, self.records, self.pace, self.settings.topic_prefix, seconds=self.seconds, on_sent=self._sent
             )
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.quiet.wait(), _LAST_ANSWERS_S)
+            async with asyncio.timeout(_LAST_RESULTS_S):
+                await self.quiet.wait()
+                await self.settled.wait()
 
     def _sent(self, record: Record, _so_far: Fed) -> None:
         self.board.note_sent(record.event_id, record.at, time.time())
@@ -114,6 +124,20 @@ class Show:
         if not self.console.is_terminal and value["alert"]["state"] in {"raise", "clear"}:
             self.console.print(tail.line(value), soft_wrap=True)
 
+        given = nurse.answer(value, datetime.now(UTC))
+        if given is not None:
+            self.settled.clear()
+            self.answers.put_nowait(given)
+
+    async def _answer(self) -> None:
+        """Write the made nurse's answers."""
+        topic = full_name(self.settings.topic_prefix, FEEDBACK)
+        async with cluster.producer(self.settings) as producer:
+            while True:
+                event = await self.answers.get()
+                await producer.send_and_wait(topic, orjson.dumps(event), key=event["patient_id"].encode())
+                self.board.answers += 1
+
     def _dead_letter(self, record: Any) -> None:
         self.board.note_dead_letter(dict(record.headers).get(ERROR_REASON, b"unknown").decode())
 
@@ -122,6 +146,8 @@ class Show:
         while True:
             with suppress(OSError):
                 self.figures = parse(await asyncio.to_thread(self.worker.metrics))
+                if self.answers.empty() and self.figures.applied >= self.board.answers:
+                    self.settled.set()
             await asyncio.sleep(_SCRAPE_EVERY_S)
 
     async def _draw(self) -> None:
