@@ -151,11 +151,8 @@ class Decider:
             self._texts, after, found, self._versions(how), self._expires_ms, self.models.vitals.horizons
         )
         own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
-        facts, notable, stored = (
-            self._alerting.facts(found, work.records, how.control),
-            _notable(found, own),
-            work.contexts["alert"],
-        )
+        facts = self._alerting.facts(found, work.records, how.control)
+        notable, stored = _notable(found, own), work.contexts["alert"]
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
             if result == Outcome.DUPLICATE:

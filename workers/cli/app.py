@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from workers.cli import (
+    answer,
     audit,
     contexts,
     control,
@@ -88,6 +89,7 @@ def _register() -> None:
     app.command("simulate")(simulate.simulate)
     app.command("replay")(replay.replay)
     app.command("tail")(tail.tail)
+    app.command("answer")(answer.answer)
     app.command("project")(project.project)
     app.add_typer(control.app, name="control")
     app.command("audit")(audit.audit)
