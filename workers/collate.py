@@ -16,9 +16,9 @@ from topics.readings import Suspect, read_flags, readings
 from topics.reasons import Reason
 from topics.vitals import VitalsEvent
 from workers.context import CONFLICT, ENTRY, PROBABILITIES, SUSPECT, blank_rows
-from workers.fold import Changes
 from workers.identity import recommendation_bytes
 from workers.records import Encoded, Record
+from workers.seen import Changes
 
 _COLUMN = np.array([INDEX[parameter.name] for parameter in PARAMETERS])  # KeyError: contract and table disagree
 _BIT = {name: 1 << i for i, name in enumerate(FLAGS)}

@@ -25,14 +25,16 @@ from workers.alerting import Alerting
 from workers.alerts import Facts
 from workers.context import Contexts, blank, put, raw, take
 from workers.control import Control
+from workers.entries import fold_entries
 from workers.feedback import Feedback
-from workers.fold import Outcome, fold_entries, fold_vitals
+from workers.fold import fold_vitals
 from workers.identity import encounter_digest, recommendation_id, uuid_text
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
 from workers.output import ActionTexts, BodyBuilder, Verdict, outgoing_headers
 from workers.records import Decision, Duplicate, Publish, Record, Refused
 from workers.revisions import holder
+from workers.seen import Outcome
 from workers.slow_start import Care
 
 log = structlog.get_logger(__name__)

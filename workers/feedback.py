@@ -14,16 +14,16 @@ from models.clinical.actions import Catalogue
 from topics.feedback import FeedbackEvent
 from topics.override_reasons import OVERRIDE_REASONS, Effect
 from topics.reasons import Reason
-from workers import fold, holds, revisions
+from workers import holds, revisions
 from workers.alert_policy import MINUTE_MS, Tier
 from workers.alerting import Alerting
 from workers.alerts import AlertState, Answer
 from workers.context import Contexts
 from workers.control import Control
-from workers.fold import Outcome
 from workers.holds import Hold
 from workers.identity import encounter_digest
 from workers.records import Applied, Duplicate, Record, Refused
+from workers.seen import Outcome, recognise, remember
 
 _LEAST_DONE_MINUTES: Final = 60  # policy: what was done is not asked for again within the hour
 _CONFLICT: Final = "an event with this event_id and other content was processed before"
@@ -55,7 +55,7 @@ class Feedback:
         assert isinstance(event, FeedbackEvent)
         one = contexts[slot : slot + 1]
         ids, content = np.array([record.id64], np.uint64), np.array([record.content64], np.uint64)
-        seen = fold.recognise(one, ids, content, np.zeros((1, 1), np.uint64))
+        seen = recognise(one, ids, content, np.zeros((1, 1), np.uint64))
         if seen[0] == Outcome.DUPLICATE:
             return Duplicate(record)
         if seen[0] == Outcome.CONFLICT:
@@ -69,7 +69,7 @@ class Feedback:
                     record.source, Reason.SNOOZE_UNREASONED, "a critical alert is put off only with a reason"
                 )
             effect = self._answer(contexts, slot, record, event, control)
-        fold.remember(one, ids, content, seen)
+        remember(one, ids, content, seen)
         waited_s = max(0, record.event_ms - before.told_ms) / 1000 if effect in _ANSWERED else None
         return Applied(record, event.outcome, effect, event.override_reason, before.tier, waited_s)
 

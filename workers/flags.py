@@ -40,3 +40,10 @@ def state(known: Bits, true: Bits, at: Times, said: Bits, yes: Bits, when: Times
     newer = (said[:, None] & _EACH != 0) & (when[:, None] >= at)
     bits = (newer @ _EACH).astype(np.uint32)
     return known | bits, (true & ~bits) | (yes & bits), np.where(newer, when[:, None], at)
+
+
+def state_in(states: NDArray[np.void], said: Bits, yes: Bits, when: Times) -> None:
+    """`state` on records with the fields `flags_known`, `flags_true` and `flags_at`, in place."""
+    states["flags_known"], states["flags_true"], states["flags_at"] = state(
+        states["flags_known"], states["flags_true"], states["flags_at"], said, yes, when
+    )

@@ -18,8 +18,10 @@ from models.bundle import load_bundle
 from models.columns import COLUMNS
 from tests.fakes import FakeRecurrence
 from workers.context import ENTRIES, ENTRY, NEVER, SEEN, SKIP_MODEL, WINDOW, blank, blank_rows, pack, unpack
-from workers.fold import Changes, Outcome, adopt, fold_entries, fold_vitals
+from workers.entries import fold_entries
+from workers.fold import adopt, fold_vitals
 from workers.inference import VitalsModel
+from workers.seen import Changes, Outcome
 
 MINUTE = 60_000
 P = len(COLUMNS)
