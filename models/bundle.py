@@ -21,6 +21,7 @@ from models.fusion import FusionConfig, LateFusion
 from models.imaging import ImagingConfig, ImagingEncoder
 from models.notes import NotesConfig, NotesEncoder
 from models.recommend.ranker import Ranker
+from models.recommend.recommenders import ACCEPTANCE
 from models.tokens import FILE, NoteTokenizer
 from models.vitals import VitalsConfig, VitalsEncoder
 from models.weights import MANIFEST, Manifest, WeightsError, load, read_manifest
@@ -150,13 +151,15 @@ def build_ranker(state: dict[str, Tensor], where: Path) -> Ranker:
 def _ranker(state: dict[str, Tensor]) -> Ranker:
     catalogue = Catalogue.load()
     wanted = Ranker.unfitted(catalogue, len(COLUMNS)).state_dict()
-    if state.keys() != wanted.keys():
+    if state.keys() - {ACCEPTANCE} != wanted.keys():
         raise ValueError(f"its tensors are {', '.join(sorted(state))}, not {', '.join(sorted(wanted))}")
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} is not finite")
     ranker = Ranker.from_state_dict(catalogue, state)  # says so if the catalogue is another
     for name, tensor in state.items():
+        if name == ACCEPTANCE:  # its shape was checked in the making
+            continue
         free = name in _FACTORS and tensor.ndim == wanted[name].ndim
         if tensor.shape[: -1 if free else None] != wanted[name].shape[: -1 if free else None]:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")

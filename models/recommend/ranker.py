@@ -113,6 +113,7 @@ class Ranker:
         tiers = self._urgency.max() + 1
         self._rule: Final = weights.rule * (tiers - self._urgency) / tiers
         self._learned: Final = hybrid.learned
+        self._acceptance: Final = hybrid.acceptance
         self._affinity: Final = np.array([action.category in _RAISED_BY_RISK for action in actions])
 
     @classmethod
@@ -177,11 +178,18 @@ class Ranker:
 
     def _parts(self, floor: Bools, risk: Floats, history: Floats, features: Floats) -> list[npt.NDArray[np.int64]]:
         """(B, A) units of each of `PARTS`."""
-        by_content, by_history = (self._centred(part) for part in self.recommenders.hybrid.parts(history, features))
+        by_content, by_history = self.learned_parts(history, features)
         excess = np.where(np.isnan(risk), 0.0, risk - self.weights.add_at_risk)
         by_risk = self.weights.risk * excess[:, None] * self._affinity
         by_rule = np.where(floor, self._rule, 0.0)
         return [np.rint(part * _UNIT).astype(np.int64) for part in (by_rule, by_content, by_history, by_risk)]
+
+    def learned_parts(
+        self, history: Floats, features: Floats
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(B, A) content part and (B, A) collaborative part, before they are counted in units; arguments as `rank`."""
+        by_content, by_history = (self._centred(part) for part in self.recommenders.hybrid.parts(history, features))
+        return by_content, by_history + self._acceptance
 
     def _centred(self, part: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Learned scores as above or below average: an action that no data knew is average, not last."""

@@ -25,6 +25,9 @@ Matrix = npt.NDArray[np.float64]
 DRUGS_FILE: Final = "drugs.safetensors"
 """Recommenders of drugs, in the folder of the ranker: to be judged, no worker uses them."""
 
+ACCEPTANCE: Final = "hybrid.acceptance"
+"""The tensor that only recommenders have that learned from answers."""
+
 METHODS: Final = ("collaborative", "content", "hybrid", "popularity", "popularity by possession", "item-kNN")
 """What figures compare, in the order of `Recommenders.scores`."""
 
@@ -85,6 +88,8 @@ class Recommenders:
             "hybrid.weights": np.array([self.hybrid.content_weight, self.hybrid.collaborative_weight]),
             "neighbours.similarity": self.neighbours.similarity,
         }
+        if self.hybrid.acceptance.any():
+            arrays[ACCEPTANCE] = self.hybrid.acceptance
         arrays |= {f"popularity.{field.name}": getattr(self.popularity, field.name) for field in fields(Popularity)}
         return {name: torch.tensor(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
@@ -116,5 +121,7 @@ class Recommenders:
             regularisation=regularisation,
         )
         popularity = Popularity(*(arrays[f"popularity.{field.name}"] for field in fields(Popularity)))
-        hybrid = Hybrid(content, by_history, *arrays["hybrid.weights"].tolist())
+        acceptance = arrays.get(ACCEPTANCE, np.zeros(len(content.usual)))
+        by_content_weight, by_history_weight = arrays["hybrid.weights"].tolist()
+        hybrid = Hybrid(content, by_history, by_content_weight, by_history_weight, acceptance)
         return cls(hybrid, popularity, ItemNeighbours(arrays["neighbours.similarity"], popularity))

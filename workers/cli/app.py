@@ -48,7 +48,7 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
 )  # fmt: skip
 
-_ELSEWHERE = ("worker", "offline", "train", "evaluate")
+_ELSEWHERE = ("worker", "offline", "train", "evaluate", "learn")
 """Commands that live beside the part they start: module `workers.cli.NAME` with a function `NAME`."""
 
 

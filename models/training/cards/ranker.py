@@ -22,6 +22,10 @@ _DRUGS: Final = (
     "no worker uses it. It imitates prescribing of 1999 to 2008 in patients with diabetes, some of it obsolete or "
     "withdrawn since, and knows nothing of kidneys, allergies or what did patients good."
 )
+_WHO_ANSWERS: Final = (
+    "Saying what is right from what is accepted: answers are given to what was shown first, by whoever had the time, "
+    "and show a ward's habits. Answers are no label of any risk, and no model of risk learns from them."
+)
 _NEAR_CEILING: Final = (
     "Showing that recommenders beat popularity by much where popularity is near its ceiling. Of 23 drugs insulin is "
     "first for nearly everybody, and popularity alone puts most of what was changed among its first five: `best "
@@ -38,8 +42,9 @@ ABOUT: Final = About(
     data=(PHYSIONET_2019, DIABETES_130),
     made="INTERACTIONS ARE RULE INDICATIONS, NOT CHOICES. The hourly rows of intensive-care stays were replayed "
     "through the catalogue's own rules (values carried forward and aged out, NEWS2, qSOFA, shock index). What was "
-    "learned is which indications go and follow together, not what clinicians did, nor what did patients good. A later "
-    "version is to learn from feedback.",
+    "learned is which indications go and follow together, not what clinicians did, nor what did patients good. A "
+    "version that `wardstream learn` made has then learned from clinicians' answers too; `config` says from how many, "
+    "and which version it came from.",
     split="By patient (SHA-256 of the identifier): 68 % training, 12 % validation (choice of the hyperparameters), "
     "20 % held out.",
     figures="recall@k: of what came next, the share among the k best scored; ndcg@k: how early. Mean over the rows "
@@ -50,12 +55,15 @@ ABOUT: Final = About(
     "told. `popularity` is how often each came next in training, the same for everybody with (or without) a history; "
     "`popularity by possession` knows besides whether the patient had the item; `item-kNN` adds up cosines to what "
     "the patient had. `over` is the ratio of means. `best possible` is the order that knows what came: the room there "
-    "is.",
+    "is. Of a version that learned from answers, the rows `answers, ...` are of held-out patients' answers, before "
+    "and after: `auroc`, the chance that an action answered as relevant has the higher learned score than one that was "
+    "not; `above`, the same within one list and one urgency, where the score decides.",
     calibration="None: its scores are no probabilities. The weights of the content and the collaborative part were "
     "chosen on validation; the weights of rule and risk, and `add_at_risk`, are policy and were not fitted.",
     limits=(
         "Evidence that an action is right: the target is the rules' own next output.",
         _ANOTHER_QUESTION,
+        _WHO_ANSWERS,
         "Wards, children and other places: only adults in intensive care of one hospital system in the United States.",
         _SILENT_RULES,
         _DRUGS,

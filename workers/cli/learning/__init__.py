@@ -1,0 +1,1 @@
+"""What `wardstream learn` reads: which answers count, and what they were about."""
