@@ -126,7 +126,7 @@ class Join:
         one = self.found[identifier]
         cause = one.shown.caused_by
         if (event.event_id, event.source, event.patient_id) == (cause.event_id, cause.source, one.shown.patient_id):
-            for index, value in readings(event).values:
+            for index, value in readings(event).values.items():
                 one.values[_COLUMN[index]] = value
 
     def answers(self, catalogue: Catalogue) -> tuple[Answers, Counter[str]]:
