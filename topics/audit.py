@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from topics.control import Reasoning, Setting
+from topics.control import Reasoning
+from topics.control_settings import Setting
 from topics.events import Contract, Identifier, UtcTime
 from topics.reasons import Reason
 

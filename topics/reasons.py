@@ -61,6 +61,9 @@ class Reason(StrEnum):
     MODEL_SKIPPED = "model_skipped"
     MODEL_OFF = "model_off"
     KILL_SWITCH = "kill_switch"
+    RULES_ONLY = "rules_only"
+    MODEL_VERSION_UNAVAILABLE = "model_version_unavailable"
+    FUSION_MISFIT = "fusion_misfit"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     AMBIGUOUS = "ambiguous"
     NOT_APPLICABLE = "not_applicable"
@@ -219,6 +222,18 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
     ),
     Reason.MODEL_OFF: Guidance("A model was switched off by control.", _NOTHING),
     Reason.KILL_SWITCH: Guidance("All models were switched off by control; rules go on.", _NOTHING),
+    Reason.RULES_ONLY: Guidance(
+        "The ward is set to rules only: clinical scores and rules hold, no model was asked.",
+        _NOTHING,
+    ),
+    Reason.MODEL_VERSION_UNAVAILABLE: Guidance(
+        "A version of a model that control asks for could not be loaded here; the one before it was used.",
+        "Operators: put the version into the models folder of every worker, or take the setting back.",
+    ),
+    Reason.FUSION_MISFIT: Guidance(
+        "The fusion in use was trained with other versions of the models beside it: the vitals model's risk was used.",
+        "Operators: use the fusion that was trained with them.",
+    ),
     Reason.OUT_OF_DISTRIBUTION: Guidance(
         "An input is unlike what the model was made from, so the model abstains.",
         "Check that the input is what it says.",

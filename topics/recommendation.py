@@ -262,6 +262,18 @@ class Models(Contract):
     ranker: str | None
 
 
+class ControlInForce(Contract):
+    """What operators set that bears on this result. Since 1.2."""
+
+    rules_only: bool = Field(description="The ward is decided without models.")
+    models_off: list[str]
+    canary: list[str] = Field(description="Models of which this patient has the candidate; `models` names its version.")
+    limits: list[Literal["spo2_scale", "icu_not_appropriate", "dnacpr"]] = Field(
+        description="What was decided for this patient by control."
+    )
+    policy: str = Field(description="Whose alert policy was used: a ward's own, or * for that of everywhere.")
+
+
 class RecommendationEvent(Contract):
     """One output for one input event."""
 
@@ -291,3 +303,4 @@ class RecommendationEvent(Contract):
     timing: Timing
     models: Models
     control_offset: int | None = Field(description="Offset of the newest control record that was applied.")
+    control: ControlInForce

@@ -62,11 +62,13 @@ class Alerting:
         self._actions: Final = {why: catalogue.index[action] for why, action in alerts.ACTION_OF.items()}
         self._lifetime_ms = lifetime_ms
 
-    def facts(self, found: Assessment, records: Sequence[Record], control: Control) -> list[Facts]:
-        """What the policy sees of each record's patient after that record."""
+    def facts(
+        self, found: Assessment, records: Sequence[Record], control: Control, *, asked: bool
+    ) -> list[Facts]:  # fmt: skip
+        """What the policy sees of each record's patient after that record; `asked`: models took part."""
         high = _charted_high(found, records, control)
         three = (found.news2.single_three == TRUE).tolist()
-        asked = not control.kill_switch and "vitals" not in control.models_off
+        asked = asked and not control.kill_switch and "vitals" not in control.models_off
         held = [_NOTHING] * len(records) if found.held is None else [_indices(row) for row in found.held]
         return [
             Facts(as_of, lo, hi, s3, arrest, None if silent else risk, applicable, silent and asked, sign, False, holds)

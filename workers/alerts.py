@@ -229,7 +229,7 @@ def step(
     """
     state = _watched(state, facts, found, policy)
     worse = _worse(state, facts, found)
-    if facts.corrected and not worse and state.standing:
+    if state.standing and not worse and (facts.corrected or _calmed(state, facts, policy)):
         state = _lowered(state, facts, found)
     stop = _stop(state, facts, found, policy, held, worse=worse)
     if state.standing:
@@ -363,7 +363,7 @@ def _worse(state: AlertState, facts: Facts, found: Reached) -> bool:
 
 
 def _watched(state: AlertState, facts: Facts, found: Reached, policy: Policy) -> AlertState:
-    """Note the risk, how long the patient has been better, and lower what was told once that has lasted."""
+    """Note the risk, and since when the patient has been better."""
     now = facts.event_ms
     scores, above_ms, scored_ms = state.scores, state.above_ms, state.scored_ms
     if facts.risk is not None and now > scored_ms:
@@ -377,16 +377,18 @@ def _watched(state: AlertState, facts: Facts, found: Reached, policy: Policy) ->
         well = facts.risk is not None and facts.risk < policy.model_clear
     well = well and found.tier is Tier.NONE
     less = found.tier < state.tier
-    seen = replace(
+    return replace(
         state, scores=scores, above_ms=above_ms, scored_ms=scored_ms,
         seen_ms=now if found.tier is not Tier.NONE else state.seen_ms,
         below_ms=NEVER if not well else now if state.below_ms == NEVER else state.below_ms,
         lower_ms=NEVER if not less else now if state.lower_ms == NEVER else state.lower_ms,
     )  # fmt: skip
-    lasted = less and now - seen.lower_ms >= policy.hold_ms
-    if seen.standing and lasted and now - state.told_ms >= policy.refractory_ms[state.tier]:
-        return _lowered(seen, facts, found)
-    return seen
+
+
+def _calmed(state: AlertState, facts: Facts, policy: Policy) -> bool:
+    """Less than was told has lasted, and the telling is long enough ago: a relapse would be news."""
+    lasted = state.lower_ms != NEVER and facts.event_ms - state.lower_ms >= policy.hold_ms
+    return lasted and facts.event_ms - state.told_ms >= policy.refractory_ms[state.tier]
 
 
 def _lowered(state: AlertState, facts: Facts, found: Reached) -> AlertState:

@@ -15,7 +15,8 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from topics.audit import AuditEvent
-from topics.control import SUBJECT, ControlEvent, Reasoning
+from topics.control import ControlEvent, Reasoning
+from topics.control_settings import SUBJECT
 from topics.events import Identifier
 from workers.control_record import Change
 

@@ -8,7 +8,7 @@ from the contexts as they were; the record that makes it fail alone is decided a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -23,8 +23,10 @@ from topics.reasons import Reason
 from workers import collate
 from workers.alerting import Alerting
 from workers.alerts import Facts
+from workers.arms import Arm, OneSuite, Suite, Suites, arms
 from workers.context import Contexts, blank, put, raw, take
 from workers.control import Control
+from workers.echo import in_force
 from workers.entries import fold_entries
 from workers.feedback import Feedback
 from workers.fold import fold_vitals
@@ -41,13 +43,15 @@ log = structlog.get_logger(__name__)
 
 FRESH_LIMITS_H: Final = np.array(list(FRESH_H.values()), np.float32)
 _FIELD: Final = {NOTES: "note", IMAGING: "image"}
-INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.OUT_OF_DISTRIBUTION,
-    Reason.AMBIGUOUS, Reason.KILL_SWITCH, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND,
-    Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH, Reason.NOT_APPLICABLE,
-    Reason.AGE_UNKNOWN, Reason.VITALS_STALE})  # fmt: skip
+INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Reason.RULES_ONLY,
+    Reason.OUT_OF_DISTRIBUTION, Reason.AMBIGUOUS, Reason.KILL_SWITCH, Reason.NOT_APPLICABLE, Reason.AGE_UNKNOWN,
+    Reason.VITALS_STALE, Reason.IMAGE_UNREADABLE, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_NOT_FOUND,
+    Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH})  # fmt: skip
 """Reasons that leave a result without the answer that its reader would expect."""
 
-_DEGRADED: Final = frozenset({Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF})
+_DEGRADED: Final = frozenset(
+    {Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF, Reason.MODEL_VERSION_UNAVAILABLE, Reason.FUSION_MISFIT}
+)
 
 
 @dataclass(slots=True)
@@ -70,6 +74,7 @@ class Decider:
     Args:
         judge: The clinical part.
         models: All models.
+        suites: What takes their place at run time; None for these alone.
         run: Name of the processing run.
         output_topic: Full name of the recommendations topic.
         expires_ms: Lifetime of an alert, milliseconds of event time.
@@ -77,9 +82,10 @@ class Decider:
     """
 
     def __init__(
-        self, judge: Judge, models: Models, *, run: str, output_topic: str, expires_ms: int, now_ms: Callable[[], int]
-    ) -> None:
-        self._judge = judge
+        self, judge: Judge, models: Models, *, run: str, output_topic: str, expires_ms: int, now_ms: Callable[[], int],
+        suites: Suites | None = None,
+    ) -> None:  # fmt: skip
+        self._suites = suites or OneSuite(Suite(models, judge))
         self.models = models
         self._run = run
         self._output_topic = output_topic
@@ -97,9 +103,22 @@ class Decider:
                 self._feedback.apply(work.contexts, slot, record, control)
                 for slot, record in zip(slots, work.records, strict=True)
             ]
+        found = arms(work.records, control, self._suites)
+        if len(found) == 1:
+            return self._whole(work, found[0][0], control)
+        decisions: dict[int, Decision] = {}
+        for arm, index in found:
+            assert index is not None
+            some = [work.records[i] for i in index]
+            piece = Work(some, work.slots[index], work.contexts, work.degraded)
+            decisions |= zip(index.tolist(), self._whole(piece, arm, control), strict=True)
+        return [decisions[i] for i in range(len(work.records))]
+
+    def _whole(self, work: Work, arm: Arm, control: Control) -> list[Decision]:
+        """Decide records of one arm."""
         before = raw(work.contexts).copy()
         try:
-            return self._all(work, self._how(work.records, control))
+            return self._all(work, _how(work.records, arm, control))
         except Exception as error:  # noqa: BLE001 - a model may raise anything; it costs one record its models
             if len(work.records) == 1:
                 source = work.records[0].source
@@ -107,9 +126,9 @@ class Decider:
                 log.warning("model_failed", error=type(error).__name__, **where)
         raw(work.contexts)[:] = before
         if len(work.records) == 1:
-            return self._all(work, self._how(work.records, control, failed=Reason.MODEL_FAILED))
+            return self._all(work, _how(work.records, arm, control, failed=Reason.MODEL_FAILED))
         half = len(work.records) // 2
-        return self._part(work, slice(0, half), control) + self._part(work, slice(half, None), control)
+        return self._part(work, slice(0, half), arm, control) + self._part(work, slice(half, None), arm, control)
 
     def refold(self, contexts: Contexts, records: Sequence[Record], control: Control) -> None:
         """Fold records of one patient into a context that somebody else wrote meanwhile; the outputs are dropped."""
@@ -117,10 +136,10 @@ class Decider:
             some = list(alike)
             self.decide(Work(some, np.zeros(len(some), np.intp), contexts, np.zeros(1, bool)), control)
 
-    def _part(self, work: Work, part: slice, control: Control) -> list[Decision]:
+    def _part(self, work: Work, part: slice, arm: Arm, control: Control) -> list[Decision]:
         """Decide part of a batch, on the contexts as the parts before it left them."""
         piece = Work(work.records[part], work.slots[part], work.contexts, work.degraded)
-        return self.decide(piece, control)
+        return self._whole(piece, arm, control)
 
     def _all(self, work: Work, how: _How) -> list[Decision]:
         """Fold record by record for a patient, all patients together; then judge all that has come about at once."""
@@ -144,16 +163,18 @@ class Decider:
                 after = contexts
             else:
                 put(after, index, contexts)
-        found = self._judge.assess(
-            after, how.models, how.control, _previous(work.slots, parts), encounters=_encounters(after, work.records)
-        )
+        limits = how.control.limits
+        found = how.arm.suite.judge.assess(
+            after, how.models, how.control, _previous(work.slots, parts), encounters=_encounters(after, work.records),
+            limits=[limits.get(record.patient) for record in work.records] if limits else None,
+        )  # fmt: skip
         for field in _JUDGED:
             work.contexts[field][work.slots] = after[field]  # the last record of a patient stays
         builder = BodyBuilder(
-            self._texts, after, found, self._versions(how), self._expires_ms, self.models.vitals.horizons
+            self._texts, after, found, self._versions(how), self._expires_ms, how.arm.suite.models.vitals.horizons
         )
         own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
-        facts = self._alerting.facts(found, work.records, how.control)
+        facts = self._alerting.facts(found, work.records, how.control, asked=how.models is not None)
         notable, stored = _notable(found, own), work.contexts["alert"]
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
@@ -173,18 +194,6 @@ class Decider:
                     self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms, earlier.get(i))
                 )
         return decisions
-
-    def _how(self, records: Sequence[Record], control: Control, failed: Reason | None = None) -> _How:
-        """With which models a batch is decided, and what must be said about it."""
-        reasons = [] if failed is None else [failed]
-        skip = len(records) == 1 and records[0].source.care >= Care.WITHOUT_MODELS
-        if skip and failed is None:
-            reasons.append(Reason.MODEL_SKIPPED)
-        if control.kill_switch:
-            reasons.append(Reason.KILL_SWITCH)
-        if control.models_off:
-            reasons.append(Reason.MODEL_OFF)
-        return _How(None if reasons and (failed or skip or control.kill_switch) else self.models, control, reasons)
 
     def _fold(
         self, contexts: Contexts, records: Sequence[Record], models: Models | None
@@ -219,7 +228,7 @@ class Decider:
             ident, self._run, _status(record, flags), flags,
             supersedes if moved else [],
             self._alerting.tell(alerts_of, slot, record, ident, facts, how.control, moved=moved),
-            self._now_ms(), started_ms, how.control.offset,
+            self._now_ms(), started_ms, how.control.offset, in_force(record, how.arm, how.control),
         )  # fmt: skip
         if verdict.alert.state.standing and verdict.now_ms > verdict.alert.state.lives_ms(self._expires_ms):
             flags.append(Reason.CATCHING_UP)
@@ -232,21 +241,40 @@ class Decider:
     def _versions(self, how: _How) -> dict[str, str | None]:
         """Versions of what took part; None for what was switched off or left out."""
         off = how.control.models_off if how.models is not None else _ALL
-        return {name: None if name in off else self.models.versions.get(name) for name in _ALL}
+        return {name: None if name in off else how.arm.suite.models.versions.get(name) for name in _ALL}
 
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How a batch is decided.
+    """How the records of one arm are decided.
 
     Attributes:
-        models: None for rules only.
-        reasons: What every result of the batch must say about it.
+        arm: Which models.
+        models: Of the arm; None for rules only.
+        control: What is in force; a fusion that fits no longer counts as switched off.
+        reasons: What every result must say about it.
     """
 
+    arm: Arm
     models: Models | None
     control: Control
     reasons: list[Reason]
+
+
+def _how(records: Sequence[Record], arm: Arm, control: Control, failed: Reason | None = None) -> _How:
+    """With which models records are decided, and what must be said about it."""
+    reasons = [*arm.reasons] if failed is None else [failed, *arm.reasons]
+    skip = len(records) == 1 and records[0].source.care >= Care.WITHOUT_MODELS
+    if skip and failed is None:
+        reasons.append(Reason.MODEL_SKIPPED)
+    if control.kill_switch:
+        reasons.append(Reason.KILL_SWITCH)
+    if control.models_off:
+        reasons.append(Reason.MODEL_OFF)
+    without = failed is not None or skip or control.kill_switch or arm.rules_only
+    if arm.suite.without_fusion and "fusion" not in control.models_off:
+        control = replace(control, models_off=control.models_off | {"fusion"})
+    return _How(arm, None if without else arm.suite.models, control, reasons)
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:

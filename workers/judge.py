@@ -6,6 +6,7 @@ the models: without models (`models` None, a kill switch, a failed record) they 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +21,10 @@ from models.clinical.qsofa import Qsofa, qsofa
 from models.clinical.shock_index import shock_index
 from models.clinical.truth import TRUE
 from models.clinical.variables import build_variables
-from models.columns import COLUMNS
+from models.columns import COLUMNS, FLAGS
 from models.conformal import UNKNOWN, answers, unsettled
 from models.recommend.ranker import Ranker, Ranking
+from topics.control_settings import PatientLimits
 from workers import flags
 from workers.alerts import ARREST
 from workers.context import CONFLICT, FOREIGN, SUSPECT, UNREADABLE, Contexts
@@ -38,6 +40,7 @@ FRESH_H: Final = {"vitals": 4.0, "notes": 24.0, "imaging": 48.0}  # policy: olde
 _MS_PER_HOUR: Final = 3_600_000.0
 _SIGNS: Final = (1 << np.arange(7)).astype(np.uint8)
 _DOUBT_MS: Final = int(FRESH_H["vitals"] * _MS_PER_HOUR)
+_BIT: Final = {name: 1 << i for i, name in enumerate(FLAGS)}
 _BAND_INDEX: Final = {"low": 0, "medium": 1, "high": 2, None: -1}
 
 
@@ -109,7 +112,7 @@ class Judge:
 
     def assess(
         self, contexts: Contexts, models: Models | None, control: Control, previous: NDArray[np.intp] | None = None,
-        *, encounters: NDArray[np.uint64] | None = None,
+        *, encounters: NDArray[np.uint64] | None = None, limits: Sequence[PatientLimits | None] | None = None,
     ) -> Assessment:  # fmt: skip
         """Judge each patient as of the newest event time; notes in the context what was indicated.
 
@@ -119,6 +122,7 @@ class Judge:
             control: What operators changed.
             previous: `(n,)` row of the same patient before this one, -1 where there is none in the batch.
             encounters: `(n,)` digests of the encounters; None where no clinician's answer holds an action.
+            limits: `(n,)` what was decided for the patients; None where nothing was for anybody.
         """
         head, as_of = contexts["head"], contexts["as_of"]
         values = age_out(np.ascontiguousarray(head["value"]), head["at"], as_of)
@@ -126,6 +130,8 @@ class Judge:
         applicable = ~(age < ADULT_YEARS) & ~pregnant  # of unknown age: an adult must not be silenced
         adult = (age >= ADULT_YEARS) & ~pregnant  # of unknown age: no model was made for everybody
         scale = np.where(head["spo2_scale"] == 2, 2, 1).astype(np.int8)
+        if limits is not None:
+            scale = _decided_scale(scale, limits)
         scores = news2(values, scale, applicable)
         sofa = qsofa(values, applicable)
         shock = shock_index(values, head["at"], applicable)
@@ -135,6 +141,9 @@ class Judge:
         risks = _risks(contexts, present, age_h, judged, taking_part, control.models_off)
         quality = _doubts(contexts)
         known, true = _flags(contexts)
+        if limits is not None:
+            ceilings = _ceilings(limits)
+            known, true = known | ceilings, true | ceilings
         variables = build_variables(
             values=values,
             last_ms=head["at"],
@@ -173,6 +182,21 @@ class Judge:
             as_of, values, applicable, scale, scores, sofa, shock, risks, evaluation, ranking, present, age_h, since_ms,
             arrest, signs, held, np.isnan(age) & applicable & present[:, 0],
         )  # fmt: skip
+
+
+def _decided_scale(scale: NDArray[np.int8], limits: Sequence[PatientLimits | None]) -> NDArray[np.int8]:
+    """The SpO2 scale, where a prescriber decided it by control that one."""
+    decided = [0 if one is None else one.spo2_scale or 0 for one in limits]
+    return np.where(np.array(decided) > 0, decided, scale).astype(np.int8)
+
+
+def _ceilings(limits: Sequence[PatientLimits | None]) -> NDArray[np.uint32]:
+    """`(n,)` bits of the flags that hold because control says so, whatever events say."""
+    bits = [
+        0 if one is None else one.icu_not_appropriate * _BIT["icu_not_appropriate"] | one.dnacpr * _BIT["dnacpr"]
+        for one in limits
+    ]
+    return np.array(bits, np.uint32)
 
 
 def signs_of(scores: News2, arrest: Bools) -> NDArray[np.uint8]:

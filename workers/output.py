@@ -52,6 +52,7 @@ class Verdict(NamedTuple):
         reasons: Flags; the list becomes the body's.
         now_ms: When the body was built.
         started_ms: When its batch began to be decided.
+        control: What operators set that bears on this result.
     """
 
     recommendation_id: str
@@ -63,6 +64,7 @@ class Verdict(NamedTuple):
     now_ms: int
     started_ms: int
     control_offset: int | None
+    control: dict[str, Any]
 
 
 class ActionTexts:
@@ -206,6 +208,7 @@ class BodyBuilder:
             },
             "models": self._versions,
             "control_offset": verdict.control_offset,
+            "control": verdict.control,
         }
 
     def _risks(self, i: int) -> list[dict[str, Any]]:

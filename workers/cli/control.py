@@ -14,7 +14,7 @@ from workers.cli.errors import UserError
 from workers.cli.shared import err, load_settings, out, run
 
 if TYPE_CHECKING:
-    from topics.control import Setting
+    from topics.control_settings import Setting
     from workers.cli.control_write import Outgoing
 
 app = typer.Typer(no_args_is_help=True, help="Change what workers do while they run; see what is in force.")
@@ -29,14 +29,16 @@ _Everywhere = Annotated[bool, typer.Option("--everywhere", help="All wards that 
 
 
 @app.command("thresholds")
-def thresholds(
+def thresholds(  # noqa: PLR0913 - one option a threshold
     *,
     actor: _Actor,
     reason: _Reason,
     unit: _Unit = None,
     everywhere: _Everywhere = False,
     news2_raise: Annotated[int | None, typer.Option(help="Alert at this NEWS2 or above, 1 to 20.")] = None,
+    news2_critical: Annotated[int | None, typer.Option(help="Critical at this NEWS2 or above.")] = None,
     news2_clear: Annotated[int | None, typer.Option(help="Clear below this NEWS2, 0 to 20.")] = None,
+    news2_info: Annotated[int | None, typer.Option(help="Info alert at this NEWS2 or above.")] = None,
     model_raise: Annotated[float | None, typer.Option(help="Alert at this model risk or above, to 1.")] = None,
     lasts: _For = None,
     until: _Until = None,
@@ -48,35 +50,145 @@ def thresholds(
 
     Example:  wardstream control thresholds --unit ICU --news2-raise 6 --news2-clear 4 --actor dr.lee --reason "Pilot"
     """
-    from topics.control import Thresholds
+    from topics.control_settings import Thresholds
     from workers.cli import control_write as write
 
     where = write.ward(unit, everywhere=everywhere)
-    given = {"news2_raise": news2_raise, "news2_clear": news2_clear, "model_raise": model_raise}
+    given = {
+        "news2_raise": news2_raise, "news2_critical": news2_critical, "news2_clear": news2_clear,
+        "news2_info": news2_info, "model_raise": model_raise,
+    }  # fmt: skip
     values = {name: value for name, value in given.items() if value is not None}
     setting = write.made(lambda: Thresholds(unit=where, **values))
     _set(setting, actor, reason, lasts, until, dry_run=dry_run)
 
 
-@app.command("model")
-def model(
-    name: Annotated[str, typer.Argument(help="vitals, notes, imaging, fusion or ranker.")],
+@app.command("policy")
+def policy(  # noqa: PLR0913 - one option a field
     *,
     actor: _Actor,
     reason: _Reason,
-    on: Annotated[bool, typer.Option("--on/--off", help="Whether it takes part.")],
+    unit: _Unit = None,
+    everywhere: _Everywhere = False,
+    quiet_hours: Annotated[str | None, typer.Option(help='When info alerts wait: "22:00-06:00 Europe/London".')] = None,
+    confirm_scores: Annotated[int | None, typer.Option(help="High risks of the last three, for a model alone.")] = None,
+    confirm_minutes: Annotated[int | None, typer.Option(help="Or all of them high for so long.")] = None,
+    hold_minutes: Annotated[int | None, typer.Option(help="Better for so long before an alert clears.")] = None,
+    refractory: Annotated[
+        str | None, typer.Option(help="Minutes without the same again, by tier: critical=60,warning=240.")
+    ] = None,
+    snooze_max: Annotated[str | None, typer.Option(help="Longest snooze in minutes, by tier, likewise.")] = None,
+    uncharted: Annotated[str | None, typer.Option(help="Never charted here: acvpu,on_oxygen, or none.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Alerts per 100 patient-days to stay below. Measured; holds no alert.")
+    ] = None,
     lasts: _For = None,
     until: _Until = None,
     dry_run: _DryRun = False,
 ) -> None:
-    """Turn one model on or off. Rules go on in any case.
+    """Set how alerts behave on a ward: what waits, for how long, and what it never charts.
 
-    Example:  wardstream control model imaging --off --actor dr.lee --reason "New X-ray unit, not evaluated"
+    Replaces the whole policy set for that ward before. When alerts begin is `control thresholds`.
+
+    Example:  wardstream control policy --unit ICU --uncharted acvpu --budget 5 --actor dr.lee --reason "Pilot"
     """
-    from topics.control import ModelSwitch
+    from topics.control_settings import WardPolicy
     from workers.cli import control_write as write
 
-    setting = write.made(lambda: ModelSwitch(name=name, enabled=on))
+    where = write.ward(unit, everywhere=everywhere)
+    given = {
+        "quiet_hours": quiet_hours, "confirm_scores": confirm_scores, "confirm_minutes": confirm_minutes,
+        "hold_minutes": hold_minutes, "refractory_minutes": write.by_tier(refractory, "--refractory"),
+        "snooze_max_minutes": write.by_tier(snooze_max, "--snooze-max"), "uncharted": write.names_of(uncharted),
+        "budget_per_100_patient_days": budget,
+    }  # fmt: skip
+    values = {name: value for name, value in given.items() if value is not None}
+    setting = write.made(lambda: WardPolicy.model_validate({"unit": where, **values}))
+    _set(setting, actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("rules-only")
+def rules_only(
+    *,
+    actor: _Actor,
+    reason: _Reason,
+    on: Annotated[bool, typer.Option("--on/--off", help="On leaves all models out.")],
+    unit: _Unit = None,
+    everywhere: _Everywhere = False,
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Decide a ward by rules and clinical scores alone (--on), or with models again (--off).
+
+    Example:  wardstream control rules-only --unit PAEDS --on --actor dr.lee --reason "Models not evaluated here"
+    """
+    from topics.control_settings import RulesOnly
+    from workers.cli import control_write as write
+
+    where = write.ward(unit, everywhere=everywhere)
+    _set(write.made(lambda: RulesOnly(unit=where, on=on)), actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("patient")
+def patient(
+    *,
+    patient_id: Annotated[str, typer.Option("--patient", help="The patient; only the keyed HMAC is written.")],
+    actor: _Actor,
+    reason: _Reason,
+    spo2_scale: Annotated[int | None, typer.Option(help="1, or 2 for confirmed hypercapnic failure.")] = None,
+    icu_not_appropriate: Annotated[
+        bool, typer.Option("--icu-not-appropriate", help="Ceiling: critical care is not appropriate.")
+    ] = False,
+    dnacpr: Annotated[bool, typer.Option("--dnacpr", help="Ceiling: do not attempt resuscitation.")] = False,
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Set what a prescriber decided for one patient, for 30 days at most: SpO2 scale, ceilings of care.
+
+    Replaces all limits set for that patient before. Needs the workers' WARDSTREAM_IDENTITY_KEY.
+
+    Example:  wardstream control patient --patient p-17 --spo2-scale 2 --for 7d --actor dr.lee --reason "COPD, ABG"
+    """
+    from topics.control_settings import PatientLimits
+    from workers.cli import control_write as write
+
+    name = write.pseudonym(load_settings(), patient_id)
+    ceilings = {"icu_not_appropriate": icu_not_appropriate, "dnacpr": dnacpr}
+    setting = write.made(lambda: PatientLimits.model_validate({"patient": name, "spo2_scale": spo2_scale, **ceilings}))
+    _set(setting, actor, reason, lasts, until, dry_run=dry_run)
+
+
+@app.command("model")
+def model(  # noqa: PLR0913 - one option a field
+    name: Annotated[str, typer.Argument(help="vitals, notes, imaging, fusion or ranker.")],
+    *,
+    actor: _Actor,
+    reason: _Reason,
+    on: Annotated[bool, typer.Option("--on/--off", help="Whether it takes part.")] = True,
+    version: Annotated[str | None, typer.Option(help="Version to use, as `models list` names it.")] = None,
+    shadow: Annotated[str | None, typer.Option(help="Candidate that scores along and changes nothing.")] = None,
+    canary: Annotated[str | None, typer.Option(help="Candidate for a share of the patients.")] = None,
+    share: Annotated[float | None, typer.Option(help="That share, to 1.")] = None,
+    lasts: _For = None,
+    until: _Until = None,
+    dry_run: _DryRun = False,
+) -> None:
+    """Set one model: on or off, which version, and which candidates run beside it. Rules go on in any case.
+
+    Replaces all that was set for that model before. Versions other than those that workers started with are for vitals,
+    fusion and ranker, and must lie in the models folder of every worker.
+
+    Example:  wardstream control model imaging --off --actor dr.lee --reason "New X-ray unit, not evaluated"
+
+    Example:  wardstream control model ranker --version 0.1.0+1a2b3c4d --actor dr.lee --reason "Evaluated, see card"
+    """
+    from topics.control_settings import ModelSwitch
+    from workers.cli import control_write as write
+
+    given = {"version": version, "shadow": shadow, "canary": canary, "share": share}
+    setting = write.made(lambda: ModelSwitch.model_validate({"name": name, "enabled": on, **given}))
     _set(setting, actor, reason, lasts, until, dry_run=dry_run)
 
 
@@ -94,7 +206,7 @@ def kill_switch(
 
     Example:  wardstream control kill-switch --on --actor dr.lee --reason "Unexplained rise in alerts"
     """
-    from topics.control import KillSwitch
+    from topics.control_settings import KillSwitch
 
     _set(KillSwitch(on=on), actor, reason, lasts, until, dry_run=dry_run)
 
@@ -116,7 +228,7 @@ def mute(
     Example:  wardstream control mute --unit ICU --action sepsis-screen --for 2h --actor dr.lee --reason "Drill"
     """
     from models.clinical.actions import Catalogue
-    from topics.control import Mute
+    from topics.control_settings import Mute
     from workers.cli import control_write as write
 
     where = write.ward(unit, everywhere=everywhere)
@@ -141,6 +253,7 @@ def unset(
     from workers.cli import control_write as write
 
     now = topic.now()
+    write.check_subject(subject)
     record = write.taken_back(subject, write.Signature(actor, reason, now))
     if not dry_run:
         found = run(topic.read(load_settings(), now))

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from rich.markup import escape
 from rich.table import Table
 
-from topics.control import KillSwitch, ModelSwitch, Mute, Setting
+from topics.control_settings import KillSwitch, ModelSwitch, Mute, RulesOnly, Setting
 from workers.control_record import Change, read_change
 from workers.settings import Settings
 
@@ -71,13 +71,22 @@ def in_words(setting: Setting | None) -> str:
         case None:
             return "default"
         case ModelSwitch():
-            return "on" if setting.enabled else "off"
-        case KillSwitch():
+            said = setting.model_dump(include={"version", "shadow", "canary", "share"}, exclude_none=True)
+            return ", ".join(["on" if setting.enabled else "off", *(f"{name} {value}" for name, value in said.items())])
+        case KillSwitch() | RulesOnly():
             return "on" if setting.on else "off"
         case Mute():
             return "muted"
-    given = setting.model_dump(exclude={"kind", "unit"}, exclude_none=True)
-    return ", ".join(f"{name} {value:g}" for name, value in given.items())
+    given = setting.model_dump(exclude={"kind", "unit", "patient"}, exclude_none=True, exclude_defaults=True)
+    return ", ".join(f"{name} {_value(value)}" for name, value in given.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={minutes}" for name, minutes in value.items())
+    if isinstance(value, list):
+        return "+".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def table(live: Mapping[str, Change]) -> Table:

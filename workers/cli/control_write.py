@@ -17,13 +17,16 @@ from pydantic import ValidationError
 
 from topics import headers as names
 from topics.codec import Rejected, decode
-from topics.control import EVERYWHERE, MUTE_MAX, ControlEvent, Mute, Reasoning, Setting, Thresholds
+from topics.control import LIMITS_MAX, MUTE_MAX, ControlEvent, Reasoning
+from topics.control_settings import EVERYWHERE, SUBJECT, Mute, PatientLimits, Setting, Thresholds, WardPolicy
 from topics.events import SCHEMA_VERSION, Contract, Identifier
 from workers.alert_policy import Policy
 from workers.alerts import ACTION_OF
 from workers.cli.errors import UserError
 from workers.cli.moments import moment, span
-from workers.settings import Settings
+from workers.cli.shared import err
+from workers.identity import Identity
+from workers.settings import DEVELOPMENT_KEY, Settings
 
 if TYPE_CHECKING:
     from models.clinical.actions import Catalogue
@@ -105,6 +108,51 @@ def check_action(action_id: str, catalogue: Catalogue) -> None:
         raise UserError(f"there is no action {action_id}: did you mean {' or '.join(near)}?")
 
 
+def check_subject(subject: str) -> None:
+    """Refuse what no setting can be named.
+
+    Raises:
+        UserError: Likewise.
+    """
+    if not SUBJECT.fullmatch(subject):
+        raise UserError(f"{subject} names no setting: `control show` lists those that are set")
+
+
+def pseudonym(settings: Settings, patient_id: str) -> str:
+    """The HMAC that stands for a patient, hex, with the key that all workers share.
+
+    A key that was not set is said: the name then fits no worker of a real system.
+    """
+    key = settings.identity_key.get_secret_value()
+    if key == DEVELOPMENT_KEY:
+        err.print("note: WARDSTREAM_IDENTITY_KEY is not set; this fits workers without it only", markup=False)
+    return Identity(key).patient(patient_id).hex()
+
+
+def by_tier(given: str | None, option: str) -> dict[str, int] | None:
+    """Minutes by tier, from `critical=60,warning=240`.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    if given is None:
+        return None
+    found = {}
+    for part in given.split(","):
+        tier, equals, minutes = part.strip().partition("=")
+        if tier not in {"info", "warning", "critical"} or not equals or not minutes.isdigit():
+            raise UserError(f"{option} is minutes by tier, as in critical=60,warning=240,info=720")
+        found[tier] = int(minutes)
+    return found
+
+
+def names_of(given: str | None) -> list[str] | None:
+    """Names from a comma-separated list; `none` is the empty one."""
+    if given is None:
+        return None
+    return [] if given == "none" else [name.strip() for name in given.split(",")]
+
+
 def made(make: Callable[[], Setting]) -> Setting:
     """A setting; what is wrong with it is said by option.
 
@@ -115,8 +163,8 @@ def made(make: Callable[[], Setting]) -> Setting:
         setting = make()
     except ValidationError as error:
         raise _explained(error) from None
-    if isinstance(setting, Thresholds) and not setting.model_fields_set & {"news2_raise", "news2_clear", "model_raise"}:
-        raise UserError("give at least one of --news2-raise, --news2-clear, --model-raise; `control unset` takes back")
+    if isinstance(setting, Thresholds | WardPolicy) and not setting.model_fields_set - {"unit", "kind"}:
+        raise UserError("give at least one option of what is to be set; `control unset` takes a setting back")
     return setting
 
 
@@ -128,6 +176,8 @@ def signed(setting: Setting, by: Signature) -> Outgoing:
     """
     if isinstance(setting, Mute) and by.ends is None:
         raise UserError("a mute must end: --for 2h or --until TIME, at most 24 h from now")
+    if isinstance(setting, PatientLimits) and (by.ends is None or by.ends - by.now > LIMITS_MAX):
+        raise UserError("what is set for a patient must end: --for 7d or --until TIME, at most 30 days from now")
     if isinstance(setting, Mute) and by.ends is not None and by.ends - by.now > MUTE_MAX:
         raise UserError("a mute lasts 24 h at most: say it again tomorrow, or change the thresholds")
     if by.ends is not None and by.ends <= by.now:

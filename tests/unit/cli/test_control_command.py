@@ -12,7 +12,8 @@ from models.clinical.actions import Catalogue
 from tests.unit.workers.test_audit import audited, event, of, record
 from topics import headers
 from topics.codec import Decoded, decode
-from topics.control import ControlEvent, KillSwitch, ModelSwitch, Mute, Thresholds
+from topics.control import ControlEvent
+from topics.control_settings import KillSwitch, ModelSwitch, Mute, Thresholds
 from workers.cli import audit, control_state, control_write
 from workers.cli.control_write import ALERTED, Signature, made, notes, signed, taken_back, ward
 from workers.cli.errors import UserError

@@ -15,7 +15,8 @@ from topics import headers
 from topics.audit import AuditEvent
 from topics.catalogue import AUDIT, CONTROL, DEAD_LETTERS, IMAGING, NOTES, RECOMMENDATIONS, TOPICS, VITALS, full_name
 from topics.codec import Decoded, decode
-from topics.control import SUBJECT, ControlEvent
+from topics.control import ControlEvent
+from topics.control_settings import SUBJECT
 from topics.events import Envelope
 from topics.imaging import ImagingEvent
 from topics.readings import readings
@@ -133,7 +134,7 @@ class TestJsonSchema:
         assert set(RecommendationEvent.model_fields) == {
             "schema_version", "recommendation_id", "patient_id", "encounter_id", "unit", "run", "caused_by", "status",
             "reasons", "supersedes", "risks", "findings", "clinical_scores", "recommendations", "withheld", "alert",
-            "explanation", "inputs", "timing", "models", "control_offset",
+            "explanation", "inputs", "timing", "models", "control_offset", "control",
         }  # fmt: skip
 
     @pytest.mark.parametrize("field", sorted(RecommendationEvent.model_fields))

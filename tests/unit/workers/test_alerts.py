@@ -201,6 +201,11 @@ class TestStanding:
         calm = [facts(5, at=at) for at in (1, 2.1)]
         assert changes(*calm, facts(7, at=3), state=told) == ["suppress", "suppress", "update"]
 
+    def test_a_new_sign_is_told_also_at_the_end_of_a_calm(self):
+        told = after(facts(8, arrest=True, signs=ARREST))
+        calmer = after(facts(5, at=1), state=told)
+        assert one(calmer, facts(5, single_three=True, signs=0b1, at=2.5))[1:] == ("update", "worse: news2_raise")
+
     def test_a_relapse_after_short_calm_is_not(self):
         told = after(facts(7))
         assert changes(facts(5, at=1), facts(7, at=1.5), facts(5, at=2), facts(7, at=3), state=told) == ["suppress"] * 4

@@ -8,7 +8,8 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from topics import headers as names
-from topics.control import ControlEvent, KillSwitch, ModelSwitch, Mute
+from topics.control import ControlEvent
+from topics.control_settings import KillSwitch, ModelSwitch, Mute
 from topics.reasons import Reason
 from workers.audit import AuditTrail, audit_event
 from workers.control_record import read_change

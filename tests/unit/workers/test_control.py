@@ -5,9 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 
-from topics.control import ControlEvent, KillSwitch, ModelSwitch, Mute, Thresholds
-from workers.alert_policy import Policy
+from topics.control import ControlEvent
+from topics.control_settings import (
+    KillSwitch,
+    ModelSwitch,
+    Mute,
+    PatientLimits,
+    RulesOnly,
+    Thresholds,
+    WardPolicy,
+)
+from workers.alert_policy import Policy, QuietHours, Tier
 from workers.control import ControlBoard
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -133,3 +143,58 @@ class TestMutes:
     def test_a_mute_expires(self):
         made = board(Mute(unit="icu", action_id="a"), hours=1)
         assert not made.snapshot(NOW_MS + HOUR_MS).muted("icu", "a")
+
+
+class TestWardPolicies:
+    def test_a_ward_s_own_goes_over_everywhere_s_over_the_defaults(self):
+        made = board(
+            WardPolicy(hold_minutes=30, refractory_minutes={"critical": 20}, uncharted=["acvpu"]),
+            WardPolicy(unit="icu", refractory_minutes={"warning": 100}, budget_per_100_patient_days=5),
+            Thresholds(unit="icu", news2_info=3),
+        ).snapshot(NOW_MS)
+        icu, other = made.policy_of("icu"), made.policy_of("w1")
+        assert (icu.hold_ms, other.hold_ms) == (30 * 60_000, 30 * 60_000)
+        assert icu.refractory_ms[Tier.CRITICAL] == 20 * 60_000
+        assert icu.refractory_ms[Tier.WARNING] == 100 * 60_000
+        assert icu.refractory_ms[Tier.INFO] == Policy().refractory_ms[Tier.INFO]
+        assert (icu.news2_info, icu.budget, icu.uncharted) == (3, 5, {"acvpu"})
+        assert (other.news2_info, other.budget) == (None, None)
+        assert (made.policy_unit("icu"), made.policy_unit("w1"), made.policy_unit(None)) == ("icu", "*", "*")
+
+    def test_quiet_hours_are_those_of_the_ward_s_zone(self):
+        made = board(WardPolicy(quiet_hours="22:00-06:30 Europe/Berlin")).snapshot(NOW_MS)
+        assert made.policy_of(None).quiet_hours == QuietHours(1320, 390, "Europe/Berlin")
+
+    @pytest.mark.parametrize("wrong", ["22-6", "22:00-06:00", "24:00-06:00 UTC", "22:00-22:00 UTC", "1:00-2:00 Mars/X"])
+    def test_quiet_hours_that_cannot_be_read_are_refused(self, wrong):
+        with pytest.raises(ValidationError):
+            WardPolicy(quiet_hours=wrong)
+
+
+class TestModelsAndPatients:
+    def test_versions_and_candidates_are_kept_by_model(self):
+        control = board(ModelSwitch(name="ranker", version="2", canary="3", share=0.1)).snapshot(NOW_MS)
+        assert control.switches["ranker"].version == "2"
+        assert control.models_off == frozenset()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"name": "ranker", "canary": "3"}, {"name": "ranker", "share": 0.1}, {"name": "notes", "version": "2"},
+         {"name": "ranker", "enabled": False, "canary": "3", "share": 0.1}, {"name": "ranker", "version": "../x"}],
+    )  # fmt: skip
+    def test_switches_that_contradict_themselves_are_refused(self, wrong):
+        with pytest.raises(ValidationError):
+            ModelSwitch(**wrong)
+
+    def test_limits_end_by_themselves_and_must(self):
+        setting = PatientLimits(patient="ab" * 16, dnacpr=True)
+        made = board(setting, hours=2)
+        assert made.snapshot(NOW_MS).limits == {b"\xab" * 16: setting}
+        assert made.snapshot(NOW_MS + 2 * HOUR_MS).limits == {}
+        for hours in (None, 31 * 24):
+            with pytest.raises(ValidationError, match="limits"):
+                event(setting, hours=hours)
+
+    def test_rules_only_by_ward(self):
+        control = board(RulesOnly(unit="icu", on=True), RulesOnly(unit="w1", on=False)).snapshot(NOW_MS)
+        assert [control.without_models(unit) for unit in ("icu", "w1", None)] == [True, False, False]

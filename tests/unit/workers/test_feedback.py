@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.workers.made import ILL, WELL, Ward, feedback, record, vitals
+from tests.unit.workers.made import ILL, WELL, Ward, feedback, judge, record, vitals
 from topics.override_reasons import OVERRIDE_REASONS
 from topics.reasons import Reason
 from workers.alert_policy import Tier
@@ -156,7 +156,7 @@ class TestActions:
 
     def test_no_more_are_kept_than_there_is_room_for_and_the_oldest_go(self):
         ward, _ = ill()
-        actions = [each.id for each in ward.decider._judge.catalogue.actions[: HOLDS + 2]]
+        actions = [each.id for each in judge().catalogue.actions[: HOLDS + 2]]
         for k, action in enumerate(actions):
             answered(
                 ward, DAY + k, event_id=f"f{k}", outcome="overridden", override_reason="patient-refuses",

@@ -1,0 +1,115 @@
+"""With which models each record of a batch is decided, when not all are decided alike.
+
+An arm is a way of deciding: by rules alone, or with a suite of models. Wards that operators set to rules only, and
+patients of a canary, are in arms of their own. Without such settings a batch has one arm and nothing is split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topics.reasons import Reason
+from workers.control import Control
+from workers.inference import Models
+from workers.judge import Judge
+from workers.records import Record
+
+_SHARES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suite:
+    """Models that take part together.
+
+    Attributes:
+        models: The networks.
+        judge: With the ranker.
+        without_fusion: The fusion was not trained with the others: the vitals model's own risk is used.
+    """
+
+    models: Models
+    judge: Judge
+    without_fusion: bool = False
+
+
+class Arm(NamedTuple):
+    """A way of deciding.
+
+    Attributes:
+        suite: Models that take part.
+        rules_only: None of them does.
+        canary: Names of models of which the suite holds the candidate.
+        reasons: What every result must say about it.
+    """
+
+    suite: Suite
+    rules_only: bool = False
+    canary: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
+class Suites(Protocol):
+    """Where suites come from."""
+
+    def live(self, control: Control) -> Arm:
+        """What patients outside any canary get."""
+        ...
+
+    def of(self, patient: bytes, control: Control) -> Arm:
+        """What one patient gets."""
+        ...
+
+
+class OneSuite:
+    """The same models for everybody, whatever control asks for."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._arm = Arm(suite)
+
+    def live(self, control: Control) -> Arm:  # noqa: ARG002 - as Suites has it
+        """See Suites."""
+        return self._arm
+
+    def of(self, patient: bytes, control: Control) -> Arm:  # noqa: ARG002 - as Suites has it
+        """See Suites."""
+        return self._arm
+
+
+def in_share(patient: bytes, model: str, share: float) -> bool:
+    """Whether a patient belongs to a share of all: always the same for patient and model, and more as it grows."""
+    digest = hashlib.blake2b(patient + model.encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little") % _SHARES < share * _SHARES
+
+
+def arms(
+    records: Sequence[Record], control: Control, suites: Suites
+) -> list[tuple[Arm, NDArray[np.intp] | None]]:  # fmt: skip
+    """The arms of a batch with the indices of their records, in an order that keeps each patient's records in order.
+
+    Indices are None where all records are in one arm.
+    """
+    canary = any(switch.canary for switch in control.switches.values())
+    if not canary and not control.rules_only:
+        return [(suites.live(control), None)]
+    each = [_arm(record, control, suites, canary=canary) for record in records]
+    first: dict[bytes, Arm] = {}
+    if all(first.setdefault(record.patient, arm) == arm for record, arm in zip(records, each, strict=True)):
+        found: dict[Arm, list[int]] = {}
+        for i, arm in enumerate(each):
+            found.setdefault(arm, []).append(i)
+        return [(arm, np.array(index, np.intp)) for arm, index in found.items()]
+    runs = [(arm, list(run)) for arm, run in groupby(range(len(each)), key=each.__getitem__)]  # a patient changed wards
+    return [(arm, np.array(run, np.intp)) for arm, run in runs]
+
+
+def _arm(record: Record, control: Control, suites: Suites, *, canary: bool) -> Arm:
+    if control.without_models(record.event.unit):
+        return suites.live(control)._replace(rules_only=True, reasons=(Reason.RULES_ONLY,))
+    return suites.of(record.patient, control) if canary else suites.live(control)
