@@ -280,7 +280,7 @@ DEAD_LETTER: Final = frozenset({
     Reason.NULL_VALUE, Reason.TOO_LARGE, Reason.NOT_UTF8, Reason.NOT_JSON, Reason.SCHEMA, Reason.SCHEMA_VERSION,
     Reason.IDENTITY, Reason.KEY_MISMATCH, Reason.EVENT_TIME_MISSING, Reason.EVENT_TIME_INVALID,
     Reason.EVENT_TIME_NAIVE, Reason.EVENT_TIME_FUTURE, Reason.REPLACES_MISSING, Reason.EVENT_ID_CONFLICT,
-    Reason.OUTPUT_REFUSED, Reason.DECODE_CRASH,
+    Reason.OUTPUT_REFUSED, Reason.DECODE_CRASH, Reason.ACTION_UNKNOWN, Reason.SNOOZE_UNREASONED,
 })  # fmt: skip
 """Reasons that end a record as a dead letter; all others qualify a result."""
 

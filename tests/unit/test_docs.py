@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 import typer  # noqa: E402
 
+from tests.unit import alert_page  # noqa: E402
 from topics import headers  # noqa: E402
 from topics.catalogue import TOPICS  # noqa: E402
 from topics.parameters import ACVPU_WORDS, PARAMETERS  # noqa: E402
@@ -67,6 +68,7 @@ TABLES = {
     ("docs/producers.md", "reasons"): markdown,
     ("docs/producers.md", "parameters"): parameters,
     ("docs/operators.md", "metrics"): metrics,
+    **{("docs/alerts.md", name): table for name, table in alert_page.TABLES.items()},
 }
 
 
