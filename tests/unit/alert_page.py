@@ -1,4 +1,4 @@
-"""The tables of docs/alerts.md, made by running the real state machine, the real worker's deciding parts, the policy."""
+"""The tables of docs/alerts.md, made by running the state machine, the worker's deciding parts and the policy."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def answers() -> str:
 
 _EFFECTS: Final = {
     "none": "alert acknowledged; the action stays listed",
-    "suppress_validity": "alert acknowledged; the action is withheld for the time in which it was due, an hour at least",
+    "suppress_validity": "alert acknowledged; the action is withheld while it was due, an hour at least",
     "suppress_encounter": "alert acknowledged; the action is withheld for the encounter, 30 days at most",
     "block_encounter": "alert acknowledged; the action is withheld for the encounter, 30 days at most, also when the "
     "patient gets worse",
