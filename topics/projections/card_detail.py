@@ -48,11 +48,18 @@ def _alert(event: RecommendationEvent) -> str:
         for word, time in (
             ("raised", alert.raised_at),
             ("acknowledge by", alert.ack_by),
+            ("answered", alert.answered_at),
+            ("snoozed until", alert.snoozed_until),
             ("expires", alert.expires_at),
         )
         if time is not None
     ]
-    return f"**Why now: {escaped(wording.reason(event))}** ({'; '.join([*clocks, f'revision {alert.revision}'])})"
+    lines = [f"**Why now: {escaped(wording.reason(event))}** ({'; '.join([*clocks, f'revision {alert.revision}'])})"]
+    if alert.evidence == "model":
+        lines.append("**Only a model says so: no rule confirms it.**")
+    if alert.escalation:
+        lines.append(f"Until somebody answers: {escaped(wording.escalation(event))}")
+    return "\n\n".join(lines)
 
 
 def _news2(score: News2) -> str:

@@ -35,7 +35,6 @@ def communication_request(published: Published, systems: Systems = UNSAID) -> di
     asks = alert.state in ("raise", "update") and not alert.stale
     if alert.alert_id is None or not (asks or cleared):
         return None
-    first = None if cleared else wording.alerted(event)
     return fhir.resource(
         KIND,
         identifier=[fhir.identifier(fhir.ALERT, alert.alert_id)],
@@ -53,10 +52,17 @@ def communication_request(published: Published, systems: Systems = UNSAID) -> di
         occurrencePeriod=None if cleared else _period(event),
         authoredOn=fhir.instant(event.timing.published_at or event.caused_by.event_time),
         requester=fhir.device(),
-        recipient=None if first is None else [{"type": "PractitionerRole", "display": first.role}],
+        recipient=None if cleared else _recipients(event),
         sender=fhir.device(),
         note=fhir.notes(event),
     )
+
+
+def _recipients(event: RecommendationEvent) -> list[dict[str, Any]]:
+    """The role to be told first; the steps after it have their times, which R4 can say in words alone."""
+    first = wording.alerted(event)
+    roles = [step.role for step in event.alert.escalation[:1]] or ([] if first is None else [first.role])
+    return [{"type": "PractitionerRole", "display": role} for role in roles]
 
 
 def _payload(event: RecommendationEvent, *, cleared: bool) -> list[str]:
@@ -68,6 +74,10 @@ def _payload(event: RecommendationEvent, *, cleared: bool) -> list[str]:
     first = wording.alerted(event)
     if first is not None:
         about.append(wording.action(first))
+    if event.alert.evidence == "model":
+        about.append("Only a model says so: no rule confirms it")
+    if event.alert.escalation:
+        about.append(f"Until somebody answers: {wording.escalation(event)}")
     if event.alert.expires_at is not None:
         about.append(f"Void after {wording.when(event.alert.expires_at)}")
     return [summary(event), *about]

@@ -2,8 +2,8 @@
 
 Decides the status. R4 has no "mitigated" (R5 added it): an alert that stands is `preliminary`, for it may yet change,
 and a cleared one is `final` with the end of its period. No mitigation is claimed: a score that fell does not say what
-was done. It is a record and pages nobody, so a stale alert is recorded too. Nothing for `suppress` and `none`: there is
-no news.
+was done, and neither does an answer, which stands in the detail. It is a record and pages nobody, so a stale alert is
+recorded too. Nothing for `none`, nor for `suppress` unless somebody has answered: there is no news.
 
 Upsert: PUT [base]/DetectedIssue?identifier=urn:wardstream:alert|<alert_id>
 """
@@ -29,7 +29,8 @@ def detected_issue(published: Published, systems: Systems = UNSAID) -> dict[str,
     """
     event = read(published)
     alert = event.alert
-    if alert.state not in ("raise", "update", "clear") or alert.alert_id is None:
+    answered = alert.state == "suppress" and alert.answered_at is not None
+    if alert.alert_id is None or not (answered or alert.state in ("raise", "update", "clear")):
         return None
     cleared = alert.state == "clear"
     return fhir.resource(
@@ -70,4 +71,7 @@ def _detail(event: RecommendationEvent) -> str:
     alert = event.alert
     stale = ["published after it expired"] if alert.stale else []
     parts = [f"Alert {alert.state}, revision {alert.revision}: {wording.reason(event)}", *stale]
+    parts += ["Only a model says so: no rule confirms it"] if alert.evidence == "model" else []
+    parts += [f"Answered {wording.when(alert.answered_at)}"] if alert.answered_at else []
+    parts += [f"Snoozed until {wording.when(alert.snoozed_until)}"] if alert.snoozed_until else []
     return ". ".join([*parts, *wording.doubts(event), wording.NOTICE])

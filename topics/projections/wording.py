@@ -107,6 +107,11 @@ def reason(event: RecommendationEvent) -> str:
     return (event.alert.reason or "no reason given").replace("_", " ").replace("news2", "NEWS2")
 
 
+def escalation(event: RecommendationEvent) -> str:
+    """Whom to tell, and from when on."""
+    return "; ".join(f"{step.role} from {when(step.at)}" for step in event.alert.escalation)
+
+
 def alerted(event: RecommendationEvent) -> Recommendation | None:
     """What to do about the alert: the action it was raised about, else the first that calls somebody, else the first.
 

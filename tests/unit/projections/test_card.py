@@ -21,6 +21,20 @@ REQUIRED = {"summary", "indicator", "source"}
 KNOWN = REQUIRED | {"uuid", "detail", "suggestions", "selectionBehavior", "overrideReasons", "links"}
 
 
+ANSWERED = {"state": "suppress", "answered_at": "2026-03-01T07:20:00Z", "ack_by": None, "escalation": []}
+
+
+def test_says_who_is_told_when_and_that_only_a_model_says_so():
+    found = card(published({"evidence": "model"}))["detail"]
+    assert "Only a model says so" in found
+    assert "critical care outreach from 2026-03-01 07:15 UTC; charge nurse from 2026-03-01 07:30 UTC" in found
+    assert "Only a model" not in card(published())["detail"]
+
+
+def test_an_answered_alert_interrupts_nobody():
+    assert card(published(ANSWERED)) is None
+
+
 def hold_to_the_specification(found: dict[str, Any], event: dict[str, Any]) -> None:
     assert set(found) >= REQUIRED
     assert set(found) <= KNOWN

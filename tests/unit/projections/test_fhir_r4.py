@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -218,3 +218,22 @@ class TestCommunicationRequest:
             ("DetectedIssue", ALERT_ID),
             ("RiskAssessment", ID),
         ]
+
+
+class TestAnswers:
+    ANSWERED: ClassVar = {
+        "state": "suppress", "answered_at": "2026-03-01T07:20:00Z", "snoozed_until": "2026-03-01T07:50:00Z",
+        "ack_by": None, "escalation": [],
+    }  # fmt: skip
+
+    def test_an_answered_alert_is_noted_in_the_issue_and_asks_nobody(self):
+        detail = detected_issue(published(self.ANSWERED))["detail"]
+        assert "Answered 2026-03-01 07:20 UTC. Snoozed until 2026-03-01 07:50 UTC" in detail
+        assert communication_request(published(self.ANSWERED)) is None
+
+    def test_the_request_goes_to_the_first_role_and_names_the_next_with_their_times(self):
+        passed_on = published()["alert"]["escalation"][1:]
+        found = communication_request(published({"escalation": passed_on}))
+        assert found["recipient"] == [{"type": "PractitionerRole", "display": "charge nurse"}]
+        text = " ".join(each["contentString"] for each in found["payload"])
+        assert "registrar or critical care outreach from 2026-03-01 07:45 UTC" in text
