@@ -1,62 +1,72 @@
-"""A pager: sends alerts to a webhook, asks again at `ack_by`, and takes them back.
+"""A pager: sends alerts to a webhook, asks the next role until somebody answers, and takes them back.
 
     KAFKA_BOOTSTRAP_SERVERS=localhost:9092 WEBHOOK_URL=https://pager.example/events python pager_webhook.py
 
 The webhook gets one JSON object a message: `event` is trigger, escalate or resolve; `key`, the alert's id, is what it
-upserts by. Whoever stands behind it knows who has acknowledged, and drops an escalation that comes after that.
+upserts by; `role` is whom it asks. It may answer `{"outcome": "acknowledged", "actor_role": "nurse"}` (or another
+outcome with `override_reason`, `snooze_minutes`): that is written to `patient.feedback`, and the asking stops. It also
+stops when a later result says that somebody has answered; a snooze that comes while it asks, starts it again when over.
 
-A record counts as done when its message is delivered and its alert no longer waits for `ack_by`; only then its offset
-is committed. So after a crash the records of waiting alerts are read again, and their clocks run on: repeats are
-possible, a forgotten alert is not.
+A record counts as done when its message is delivered and its alert asks nobody any more; only then its offset is
+committed. So after a crash the records of waiting alerts are read again, and their clocks run on: repeats are possible,
+a forgotten alert is not. What it does not follow: an answer that was taken back after the asking had stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from topics.feedback import FeedbackEvent
 from topics.projections.cds_hooks import summary
 from topics.projections.reading import read_json
 from topics.recommendation import RecommendationEvent
 
-TOPIC = "patient.recommendations"
-STATES = (b"raise", b"update", b"clear")
+TOPIC, FEEDBACK = "patient.recommendations", "patient.feedback"
+STATES = (b"raise", b"update", b"clear", b"suppress")
+SAID = ("outcome", "actor_role", "override_reason", "snooze_minutes")
 TIMEOUT = ClientTimeout(total=10)
+
+Answer = Callable[[FeedbackEvent], Awaitable[None]]
+"""Writes an answer to `patient.feedback`."""
 
 
 class Waiting(NamedTuple):
-    """An alert that nobody may have acknowledged yet, and the record that told of it last."""
+    """An alert that nobody may have answered yet, the record that told of it, and whom to ask next, and when."""
 
     partition: TopicPartition
     offset: int
     event: RecommendationEvent
+    steps: list[tuple[datetime, str | None]]
 
 
 class Pager:
     """What is to be sent, and when.
 
     Attributes:
-        waiting: By alert id, those whose `ack_by` has not come.
+        waiting: By alert id, those that have steps left.
     """
 
     def __init__(
-        self, session: ClientSession, url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        pause_s: float = 2.0,
+        self, session: ClientSession, url: str, answer: Answer, *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC), pause_s: float = 2.0,
     ) -> None:  # fmt: skip
         self.waiting: dict[str, Waiting] = {}
-        self._session, self._url, self._now, self._pause_s = session, url, now, pause_s
+        self._session, self._url, self._answer, self._now, self._pause_s = session, url, answer, now, pause_s
 
     async def take(self, record: ConsumerRecord) -> None:
-        """Act on one record: page, take back, or leave it."""
+        """Act on one record: page, take back, note an answer, or leave it."""
         if dict(record.headers).get("wardstream-alert-state") not in STATES or record.value is None:
             return
         try:
@@ -70,21 +80,36 @@ class Pager:
             return
         if alert.state == "clear":
             self.waiting.pop(alert.alert_id, None)
-            await self._send("resolve", event)
+            await self._send("resolve", event, None)
+        elif alert.state == "suppress":
+            self._note(alert.alert_id, known, event)
         elif not alert.stale and (alert.expires_at is None or self._now() < alert.expires_at):
-            await self._send("trigger", event)
             partition = TopicPartition(record.topic, record.partition)
-            self.waiting[alert.alert_id] = Waiting(partition, record.offset, event)
+            self.waiting[alert.alert_id] = Waiting(partition, record.offset, event, steps(event))
+            await self._send("trigger", event, alert.escalation[0].role if alert.escalation else None)
+
+    def _note(self, alert_id: str, known: Waiting | None, event: RecommendationEvent) -> None:
+        """No news but for whom still waits: `expires_at` has moved, or somebody has answered."""
+        if known is None:
+            return
+        left = known.steps
+        if event.alert.answered_at is not None:
+            until = event.alert.snoozed_until
+            left = [] if until is None else [(until, known.event.alert.escalation[0].role)]
+        self.waiting[alert_id] = known._replace(event=event, steps=left)
 
     async def tick(self) -> None:
-        """Ask again for every alert whose `ack_by` has come, once; never after it has expired."""
-        for alert_id, (_, _, event) in list(self.waiting.items()):
-            deadline, end = event.alert.ack_by, event.alert.expires_at
-            if deadline is not None and self._now() < deadline:
-                continue
-            if deadline is not None and (end is None or self._now() < end):
-                await self._send("escalate", event)
-            del self.waiting[alert_id]
+        """Ask whoever is to be asked by now; never after the alert has expired."""
+        for alert_id, waits in list(self.waiting.items()):
+            end, now = waits.event.alert.expires_at, self._now()
+            due = [role for at, role in waits.steps if at <= now and (end is None or now < end)]
+            left = [step for step in waits.steps if step[0] > now and (end is None or step[0] < end)]
+            self.waiting[alert_id] = waits._replace(steps=left)
+            for role in due:
+                if alert_id in self.waiting:  # nobody has answered meanwhile
+                    await self._send("escalate", waits.event, role)
+            if not left:
+                self.waiting.pop(alert_id, None)
 
     def keep(self, assigned: Iterable[TopicPartition]) -> None:
         """Forget what another member of the group watches now."""
@@ -94,32 +119,46 @@ class Pager:
     def done(self, positions: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         """The offsets to commit: of a partition, that of the oldest record whose alert still waits."""
         oldest = dict(positions)
-        for partition, offset, _ in self.waiting.values():
-            if partition in oldest:
-                oldest[partition] = min(oldest[partition], offset)
+        for each in self.waiting.values():
+            if each.partition in oldest:
+                oldest[each.partition] = min(oldest[each.partition], each.offset)
         return oldest
 
-    async def _send(self, what: str, event: RecommendationEvent) -> None:
+    async def _send(self, what: str, event: RecommendationEvent, role: str | None) -> None:
         alert = event.alert
         message = {
             "event": what,
             "key": alert.alert_id,
             "revision": alert.revision,
             "tier": alert.tier,
+            "role": role,
             "patient_id": event.patient_id,
             "unit": event.unit,
             "text": "Alert cleared" if what == "resolve" else summary(event),
             "ack_by": alert.ack_by and alert.ack_by.isoformat(),
             "expires_at": alert.expires_at and alert.expires_at.isoformat(),
         }
-        await self._post(message)
+        said = await self._post(message)
+        if said is not None and what != "resolve" and alert.alert_id is not None:
+            try:
+                answered = feedback(event, said, self._now())
+            except ValueError:  # its text may repeat what the webhook said
+                print("the webhook's answer is no answer to an alert, and is left out", file=sys.stderr)
+                return
+            await self._answer(answered)
+            self.waiting.pop(alert.alert_id, None)
 
-    async def _post(self, message: dict[str, Any]) -> None:
-        """Until it is delivered; raises where the webhook refuses it for good, and nothing is committed."""
+    async def _post(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Until it is delivered: what the webhook answered, if it is an object with an outcome.
+
+        Raises where the webhook refuses it for good, and nothing is committed.
+        """
         while True:
             try:
-                async with self._session.post(self._url, json=message, timeout=TIMEOUT, raise_for_status=True):
-                    return
+                async with self._session.post(
+                    self._url, json=message, timeout=TIMEOUT, raise_for_status=True
+                ) as response:
+                    return outcome_of(await response.read())
             except ClientResponseError as error:
                 if error.status < 500 and error.status != 429:
                     raise
@@ -129,14 +168,49 @@ class Pager:
             await asyncio.sleep(self._pause_s)
 
 
+def steps(event: RecommendationEvent) -> list[tuple[datetime, str | None]]:
+    """Whom to ask after the first, and when; where there is nobody else, the same again at `ack_by`."""
+    roles = event.alert.escalation
+    later: list[tuple[datetime, str | None]] = [(step.at, step.role) for step in roles[1:]]
+    if later or event.alert.ack_by is None:
+        return later
+    return [(event.alert.ack_by, roles[0].role if roles else None)]
+
+
+def outcome_of(body: bytes) -> dict[str, Any] | None:
+    """The answer in the body of a response, None where it has none."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and "outcome" in said else None
+
+
+def feedback(event: RecommendationEvent, said: dict[str, Any], now: datetime) -> FeedbackEvent:
+    """The answer as an event. Raises ValueError where it is none."""
+    return FeedbackEvent.model_validate({
+        **{name: said[name] for name in SAID if name in said},
+        "schema_version": "1.0", "event_id": str(uuid4()), "patient_id": event.patient_id, "unit": event.unit,
+        "encounter_id": event.encounter_id, "event_time": now.isoformat(), "source": "pager",
+        "recommendation_id": event.recommendation_id, "alert_id": event.alert.alert_id,
+    })  # fmt: skip
+
+
 async def main() -> None:
     """Read, send, run the clocks, commit."""
+    servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
     consumer = AIOKafkaConsumer(
-        TOPIC, bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], group_id="pager", enable_auto_commit=False,
+        TOPIC, bootstrap_servers=servers, group_id="pager", enable_auto_commit=False,
         auto_offset_reset="earliest",  # what has expired meanwhile pages nobody
     )  # fmt: skip
-    async with ClientSession() as session, consumer:
-        pager = Pager(session, os.environ["WEBHOOK_URL"])
+    producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all")
+
+    async def answer(event: FeedbackEvent) -> None:
+        value = event.model_dump_json(exclude_none=True).encode()
+        await producer.send_and_wait(FEEDBACK, value, key=event.patient_id.encode())
+
+    async with ClientSession() as session, consumer, producer:
+        pager = Pager(session, os.environ["WEBHOOK_URL"], answer)
         while True:
             fetched = await consumer.getmany(timeout_ms=1000)
             pager.keep(consumer.assignment())

@@ -16,11 +16,15 @@ from aiohttp.test_utils import TestServer
 from aiokafka import ConsumerRecord, TopicPartition
 
 from tests.unit.projections.published import cleared, published
+from topics.feedback import FeedbackEvent
 from topics.projections.fhir import Systems
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 NOON = datetime(2026, 3, 1, 7, 16, tzinfo=UTC)  # a minute after the example's alert
 ALERT_ID = published()["alert"]["alert_id"]
+TOLD = datetime(2026, 3, 1, 7, 15, tzinfo=UTC)
+FIRST, SECOND = ("trigger", "critical care outreach"), ("escalate", "charge nurse")
+ANSWERED = {"state": "suppress", "answered_at": "2026-03-01T07:31:00Z", "ack_by": None, "escalation": []}
 PARTITION = TopicPartition("patient.recommendations", 0)
 
 
@@ -40,14 +44,16 @@ PAGER, POSTER = program("pager_webhook"), program("fhir_poster")
 class Server:
     """Answers every request with the next status of `answers`, then 200; keeps what it accepted."""
 
-    def __init__(self, *answers: int) -> None:
-        self.answers = list(answers)
+    def __init__(self, *answers: int, said: dict[str, Any] | None = None) -> None:
+        self.answers, self.said = list(answers), said
         self.got: list[tuple[str, str, Any]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         status = self.answers.pop(0) if self.answers else 200
         if status == 200:
             self.got.append((request.method, str(request.rel_url), await request.json()))
+            if self.said is not None:
+                return web.json_response(self.said)
         return web.Response(status=status)
 
     @asynccontextmanager
@@ -75,9 +81,20 @@ def record(value: dict[str, Any] | bytes, offset: int = 0) -> ConsumerRecord:
 
 class TestPager:
     @asynccontextmanager
-    async def pager(self, server: Server, clock: Clock | None = None):
+    async def pager(self, server: Server, clock: Clock | None = None, written: list[FeedbackEvent] | None = None):
+        async def answer(event: FeedbackEvent) -> None:
+            if written is not None:
+                written.append(event)
+
         async with server.running() as (session, url):
-            yield PAGER.Pager(session, url, now=clock or Clock(), pause_s=0)
+            yield PAGER.Pager(session, url, answer, now=clock or Clock(), pause_s=0)
+
+    async def asked(self, server: Server, clock: Clock, pager: Any, *minutes: int) -> list[tuple[str, str | None]]:
+        """Who was asked, after ticks at these minutes past the telling."""
+        for minute in minutes:
+            clock.now = TOLD + timedelta(minutes=minute)
+            await pager.tick()
+        return [(body["event"], body["role"]) for *_, body in server.got]
 
     async def sent(self, *events: dict[str, Any], now: datetime = NOON) -> list[tuple[str, int]]:
         server = Server()
@@ -103,6 +120,47 @@ class TestPager:
         assert body["text"].startswith("Critical alert: NEWS2 10")
         assert body["ack_by"] == "2026-03-01T07:30:00+00:00"
 
+    async def test_asks_the_next_role_at_each_step_until_somebody_answers(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            assert await self.asked(server, clock, pager, 14, 15, 16) == [FIRST, SECOND]
+            await pager.take(record(published({**ANSWERED}), 1))
+            assert await self.asked(server, clock, pager, 31, 400) == [FIRST, SECOND]
+            assert pager.waiting == {}
+
+    async def test_a_snooze_asks_again_when_it_is_over(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            await pager.take(record(published({**ANSWERED, "snoozed_until": "2026-03-01T08:00:00Z"}), 1))
+            assert await self.asked(server, clock, pager, 31) == [FIRST]
+            assert await self.asked(server, clock, pager, 45, 46) == [FIRST, ("escalate", FIRST[1])]
+
+    async def test_an_alert_whose_end_has_moved_is_asked_about_until_the_new_one(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published({"expires_at": "2026-03-01T07:20:00Z"})))
+            await pager.take(record(published({"state": "suppress", "expires_at": "2026-03-01T15:20:00Z"}), 1))
+            assert await self.asked(server, clock, pager, 15) == [FIRST, SECOND]
+
+    async def test_an_answer_of_the_webhook_is_written_back_and_ends_the_asking(self):
+        server, clock, written = Server(said={"outcome": "acknowledged", "actor_role": "nurse"}), Clock(), []
+        async with self.pager(server, clock, written) as pager:
+            await pager.take(record(published()))
+            assert await self.asked(server, clock, pager, 15, 30) == [FIRST]
+        (made,) = written
+        assert (made.outcome, made.alert_id, made.actor_role) == ("acknowledged", ALERT_ID, "nurse")
+        assert made.patient_id == "example-patient-17"
+
+    async def test_what_is_no_answer_is_left_out_and_the_asking_goes_on(self, capsys):
+        server, clock, written = Server(said={"outcome": "secret"}), Clock(), []
+        async with self.pager(server, clock, written) as pager:
+            await pager.take(record(published()))
+            assert await self.asked(server, clock, pager, 15) == [FIRST, SECOND]
+        assert written == []
+        assert "secret" not in capsys.readouterr().err
+
     @pytest.mark.parametrize("state", ["none", "suppress"])
     async def test_leaves_what_is_not_news(self, state):
         assert await self.sent(published({"state": state})) == []
@@ -114,10 +172,10 @@ class TestPager:
     async def test_an_older_revision_does_not_follow_a_newer_one(self):
         assert await self.sent(published({"state": "update", "revision": 2}), published()) == [("trigger", 2)]
 
-    async def test_asks_again_once_when_nobody_has_acknowledged_in_time(self):
+    async def test_asks_the_only_role_again_once(self):
         server, clock = Server(), Clock()
         async with self.pager(server, clock) as pager:
-            await pager.take(record(published()))
+            await pager.take(record(published({"escalation": published()["alert"]["escalation"][:1]})))
             await pager.tick()
             assert [body["event"] for *_, body in server.got] == ["trigger"]
             clock.now += timedelta(minutes=15)
@@ -125,7 +183,7 @@ class TestPager:
             await pager.tick()
         assert [body["event"] for *_, body in server.got] == ["trigger", "escalate"]
 
-    @pytest.mark.parametrize("change", [{"ack_by": None}, {"expires_at": "2026-03-01T07:20:00Z"}])
+    @pytest.mark.parametrize("change", [{"ack_by": None, "escalation": []}, {"expires_at": "2026-03-01T07:20:00Z"}])
     async def test_does_not_ask_again_without_a_deadline_or_after_the_alert_has_expired(self, change):
         server, clock = Server(), Clock()
         async with self.pager(server, clock) as pager:
@@ -142,7 +200,7 @@ class TestPager:
             await pager.take(record(published(), 5))
             await pager.take(record(published({"state": "none"}), 6))
             assert pager.done({PARTITION: 7}) == {PARTITION: 5}
-            clock.now += timedelta(minutes=15)
+            clock.now += timedelta(minutes=30)
             await pager.tick()
             assert pager.done({PARTITION: 7}) == {PARTITION: 7}
 
