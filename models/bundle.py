@@ -158,7 +158,7 @@ def _ranker(state: dict[str, Tensor]) -> Ranker:
             raise ValueError(f"{name} is not finite")
     ranker = Ranker.from_state_dict(catalogue, state)  # says so if the catalogue is another
     for name, tensor in state.items():
-        if name == ACCEPTANCE:  # its shape was checked in the making
+        if name in (ACCEPTANCE, "weights"):  # checked in the making
             continue
         free = name in _FACTORS and tensor.ndim == wanted[name].ndim
         if tensor.shape[: -1 if free else None] != wanted[name].shape[: -1 if free else None]:

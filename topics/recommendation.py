@@ -116,12 +116,18 @@ class Coding(Contract):
 
 
 class Contributions(Contract):
-    """How much each part of the ranker gave to the score."""
+    """How much each part of the ranker gave to the score; they sum to it."""
 
     rule: Finite
-    content: Finite
+    content: Finite = Field(description="What readings say, and how strongly the rule behind the action is met.")
     collaborative: Finite
     risk: Finite
+    diversity: Finite = Field(
+        0.0,
+        le=0,
+        description="Step back behind actions of other categories, where earlier ones of the same urgency have the "
+        "same category. Since 1.2.",
+    )
 
 
 class Recommendation(Contract):

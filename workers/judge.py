@@ -7,7 +7,7 @@ the models: without models (`models` None, a kill switch, a failed record) they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -166,7 +166,7 @@ class Judge:
         if encounters is not None:
             threes = signs_of(scores, np.zeros(len(contexts), bool))
             held = in_force(contexts, len(self.catalogue.actions), encounters, scores.low, threes)
-            evaluation = Evaluation(evaluation.indicated, np.where(held > 0, TRUE, evaluation.blocked))
+            evaluation = replace(evaluation, blocked=np.where(held > 0, TRUE, evaluation.blocked))
         now = (evaluation.indicated == TRUE).astype(np.uint64) @ self._bits
         before = (
             contexts["indicated"] if previous is None else np.where(previous < 0, contexts["indicated"], now[previous])

@@ -267,11 +267,17 @@ class BodyBuilder:
                 **texts.fixed[index],
                 "rank": rank,
                 "score": score,
-                "contributions": {"rule": rule, "content": content, "collaborative": others, "risk": risk},
+                "contributions": {
+                    "rule": rule,
+                    "content": content,
+                    "collaborative": others,
+                    "risk": risk,
+                    "diversity": apart,
+                },
                 "cautions": texts.cautions[index][unknown[index]],
                 "floor": required,
             }
-            for rank, (index, score, (rule, content, others, risk), required) in enumerate(
+            for rank, (index, score, (rule, content, others, risk, apart), required) in enumerate(
                 zip(self._order[i][:count], self._scores[i], self._parts[i], self._floor[i], strict=False), start=1
             )
         ]

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clinical.actions import Catalogue
+from models.clinical.actions import Catalogue, Evaluation
 from models.clinical.ageing import age_out
 from models.clinical.news2 import news2
 from models.clinical.qsofa import qsofa
@@ -85,10 +85,10 @@ def events_of(stay: Course) -> Events:
     )
 
 
-def indications(
+def evaluated(
     catalogue: Catalogue, values: Floats, last_ms: Times, as_of_ms: Times, applicable: Bools
-) -> tuple[Floats, Bools]:
-    """What the rules indicate from values alone.
+) -> tuple[Floats, Evaluation]:
+    """What the rules say of values alone.
 
     Args:
         catalogue: The rules.
@@ -98,7 +98,7 @@ def indications(
         applicable: (B,) the scores for adults apply.
 
     Returns:
-        (B, P) values that are not too old, and (B, A) indicated for certain.
+        (B, P) values that are not too old, and what the rules say of them.
     """
     count = len(values)
     current = age_out(values, last_ms, as_of_ms)
@@ -122,7 +122,15 @@ def indications(
         risk_band=np.full(count, -1, np.int8),
         abstained=~never,
     )
-    return current, catalogue.evaluate(variables).indicated == TRUE
+    return current, catalogue.evaluate(variables)
+
+
+def indications(
+    catalogue: Catalogue, values: Floats, last_ms: Times, as_of_ms: Times, applicable: Bools
+) -> tuple[Floats, Bools]:
+    """(B, P) values that are not too old, and (B, A) what is indicated for certain; arguments as for `evaluated`."""
+    current, found = evaluated(catalogue, values, last_ms, as_of_ms, applicable)
+    return current, found.indicated == TRUE
 
 
 def newly_within(hour: NDArray[np.float64], indicated: Bools, horizon_h: float) -> Bools:

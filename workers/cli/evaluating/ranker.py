@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.bundle import artefact
 from models.evaluation.figures import Question, Summary
 from models.evaluation.ranker import care_summary, drug_recommenders, drug_summaries, prescription_summaries
+from models.evaluation.ranked_lists import Lists, list_summary, lists
 from models.training.cases import Cases
 from models.training.drugs import drug_cases
 from models.training.prescriptions import prescription_cases
@@ -27,13 +28,14 @@ FILES: Final = (
 def ranker(case: Case) -> Iterator[Question | Summary]:
     """Each set that is there.
 
-    Care actions that rules indicate next (PhysioNet 2019), drugs changed at the next encounter (diabetes130), drugs
-    newly prescribed in intensive care (MIMIC-III demo).
+    Care actions that rules indicate next, and the lists as shown (PhysioNet 2019), drugs changed at the next encounter
+    (diabetes130), drugs newly prescribed in intensive care (MIMIC-III demo).
     """
     if case.has(physionet2019.FILE):
         case.say(f"replaying and scoring {physionet2019.FILE}")
         found = _care_cases(case)
         yield care_summary(case.bundle.ranker.recommenders, found.of(_judged(case, found)))
+        yield list_summary(case.bundle.ranker, _lists(case))
     if case.has(diabetes130.FILE):
         case.say(f"reading and scoring {diabetes130.FILE}")
         found = drug_cases(diabetes130.encounters(case.data))
@@ -43,6 +45,18 @@ def ranker(case: Case) -> Iterator[Question | Summary]:
         case.say(f"reading {mimic3.PRESCRIPTIONS}, fitting and scoring by tenths")
         found = prescription_cases(mimic3.orders(case.data))
         yield from prescription_summaries(found, _judged(case, found))
+
+
+def _lists(case: Case) -> Lists:
+    plan = RankerPlan()
+    stays = [stay for stay in physionet2019.stays(case.data) if case.keep(stay.patient_id)]
+    try:
+        return lists(
+            stays, case.bundle.ranker.catalogue, horizon_h=plan.horizon_h, hours_a_stay=plan.hours_a_stay,
+            seed=plan.seed,
+        )  # fmt: skip
+    except ValueError as error:
+        raise DatasetError(f"{physionet2019.FILE}: {error}") from error
 
 
 def _care_cases(case: Case) -> Cases:

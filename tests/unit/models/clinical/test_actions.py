@@ -315,3 +315,44 @@ class TestMonotony:
         for before, after in ((wide.indicated, narrow.indicated), (wide.blocked, narrow.blocked)):
             assert ((before == UNKNOWN) | (before == after)).all()
             assert (after != UNKNOWN).all()
+
+
+def clauses(name: str, patient, **others) -> int:
+    found = evaluate(patient, **others).clauses
+    assert found is not None
+    return int(found[0, CATALOGUE.index[name]])
+
+
+class TestClauses:
+    def test_reasons_that_read_different_things_count_each(self):
+        assert clauses("med-review", NORMAL) == 0
+        assert clauses("med-review", {**NORMAL, "systolic_bp": 98}) == 1
+        assert clauses("med-review", {**NORMAL, "systolic_bp": 98, "pulse": 48}) == 2
+        assert clauses("med-review", {**NORMAL, "systolic_bp": 98, "pulse": 48, "aki_stage": 2}) == 3
+
+    def test_reasons_that_share_a_reading_are_one(self):
+        assert clauses("fluid-bolus", {**NORMAL, "systolic_bp": 85}) == 1
+        assert clauses("fluid-bolus", {**NORMAL, "systolic_bp": 85, "pulse": 125}) == 1  # shock index beside pressure
+        assert clauses("fluid-bolus", {**NORMAL, "systolic_bp": 85, "pulse": 125, "lactate": 5}) == 2
+
+    def test_a_single_clause_counts_as_one_only_where_it_holds(self):
+        assert clauses("rewarm", {**NORMAL, "temperature": 34.5}) == 1
+        assert clauses("rewarm", NORMAL) == 0
+
+    def test_what_is_unknown_never_counts(self):
+        ill = {**NORMAL, "systolic_bp": 98, "pulse": 48}
+        assert clauses("med-review", {name: value for name, value in ill.items() if name != "pulse"}) == 1
+        unknown = {**NORMAL, "temperature": 36.5}
+        del unknown["temperature"]
+        assert clauses("rewarm", unknown) == 0
+
+    @given(st.integers(0, 2**32 - 1))
+    @settings(max_examples=40, deadline=None)
+    def test_some_clause_holds_for_certain_only_where_the_indication_does(self, seed):
+        rng = np.random.default_rng(seed)
+        patient = {name: float(value) for name, value in NORMAL.items() if rng.random() < 0.7} | {
+            "systolic_bp": float(rng.integers(60, 130)),
+            "pulse": float(rng.integers(30, 150)),
+        }
+        found = evaluate(patient)
+        assert ((found.clauses > 0) <= (found.indicated == TRUE)).all()

@@ -64,8 +64,10 @@ def batches(draw):
     risk = np.where(rng.random(size) < 0.3, np.nan, rng.random(size)).astype(np.float32)
     history = (rng.random((size, ACTIONS)) * (rng.random((size, ACTIONS)) < 0.2)).astype(np.float32)
     features = np.where(rng.random((size, FEATURES)) < 0.3, np.nan, rng.normal(size=(size, FEATURES)))
-    weights = RankerWeights(*rng.random(3).tolist())
-    return Evaluation(truths(), truths()), risk, history, features.astype(np.float32), learned(size, weights)
+    weights = RankerWeights(*rng.random(5).tolist())
+    indicated = truths()
+    clauses = np.where(indicated == TRUE, rng.integers(1, 4, indicated.shape), 0).astype(np.int8)
+    return Evaluation(indicated, truths(), clauses), risk, history, features.astype(np.float32), learned(size, weights)
 
 
 def floor_of(rules: Evaluation, row: int) -> set[int]:
@@ -126,7 +128,7 @@ class TestPromises:
         together = ranker.rank(rules, risk, history, features)
         for row in range(len(risk)):
             one = slice(row, row + 1)
-            part = Evaluation(rules.indicated[one], rules.blocked[one])
+            part = Evaluation(rules.indicated[one], rules.blocked[one], rules.clauses[one])
             alone = ranker.rank(part, risk[one], history[one], features[one])
             width = alone.order.shape[1]
             assert (alone.order[0] == together.order[row, :width]).all()
@@ -184,7 +186,8 @@ class TestRisk:
 class TestOrder:
     def test_ties_are_broken_by_catalogue_order(self):
         tied = ["monitor-continuous", "monitor-cardiac", "esc-emergency-team", "ecg-12"]
-        assert names(UNFITTED, evaluation(*reversed(tied))) == tied
+        alike = Ranker.unfitted(CATALOGUE, FEATURES, RankerWeights(diversity=0.0))
+        assert names(alike, evaluation(*reversed(tied))) == tied
 
     def test_no_change_is_said_only_beside_routine_observations(self):
         assert names(UNFITTED, evaluation("obs-repeat-12h", NO_CHANGE)) == ["obs-repeat-12h", NO_CHANGE]
@@ -273,3 +276,69 @@ class TestState:
         hybrid = Hybrid(recommenders.hybrid.content, recommenders.hybrid.collaborative, value)
         with pytest.raises(ValueError, match="ranker weight content"):
             Ranker(CATALOGUE, replace(recommenders, hybrid=hybrid), RankerWeights())
+
+
+def adversarial(rng: np.random.Generator) -> Ranker:
+    """Tensors as large as they may be, of any sign."""
+    huge = lambda *shape: rng.choice([-1e6, 1e6], shape)
+    content = ContentFilter(np.zeros(FEATURES), np.ones(FEATURES), huge(ACTIONS, 3 * FEATURES), huge(ACTIONS))
+    by_history = CollaborativeFiltering(huge(ACTIONS, 3), huge(ACTIONS, 3), huge(3))
+    hybrid = Hybrid(content, by_history, 16.0, 16.0, rng.choice([-1.0, 1.0], ACTIONS))
+    blank = Recommenders.unfitted(ACTIONS, FEATURES, ACTIONS)
+    weights = RankerWeights(*rng.choice([0.0, 16.0], 2), rng.random(), *rng.choice([0.0, 16.0], 2))
+    return Ranker(CATALOGUE, Recommenders(hybrid, blank.popularity, blank.neighbours), weights)
+
+
+class TestGuidelineAndDiversity:
+    @given(batches())
+    @settings(max_examples=40, deadline=None)
+    def test_no_tensor_lists_a_blocked_action_drops_a_rule_or_turns_an_urgency_round(self, batch):
+        rules, risk, history, features, _ = batch
+        ranking = adversarial(np.random.default_rng(len(risk))).rank(rules, risk, history, features)
+        for row, order in enumerate(ranking.order.tolist()):
+            listed = [i for i in order if i >= 0]
+            floor = {i for i, is_floor in zip(order, ranking.floor[row], strict=True) if is_floor}
+            assert not [i for i in listed if rules.blocked[row, i] == TRUE]
+            assert floor == floor_of(rules, row)
+            assert set(listed) - floor <= set(ADDED)
+            tiers = [(URGENCY[i], i not in floor) for i in listed]
+            assert tiers == sorted(tiers)
+
+    @given(batches())
+    @settings(max_examples=40, deadline=None)
+    def test_each_further_action_of_a_kind_and_urgency_steps_back_by_the_penalty(self, batch):
+        rules, risk, history, features, ranker = batch
+        ranking = ranker.rank(rules, risk, history, features)
+        step = np.rint(ranker.weights.diversity * 4096) / 4096
+        for row, order in enumerate(ranking.order.tolist()):
+            seen: dict[tuple, list[float]] = {}
+            for place, action in enumerate(i for i in order if i >= 0):
+                kind = (CATALOGUE.actions[action].category, URGENCY[action], ranking.floor[row, place])
+                seen.setdefault(kind, []).append(float(ranking.parts[row, place, 4]))
+            for penalties in seen.values():
+                assert penalties == [pytest.approx(-step * n) for n in range(len(penalties))]
+
+    def test_a_second_of_a_kind_steps_behind_another_kind_by_its_penalty_alone(self):
+        rules = evaluation("lactate", "sepsis-screen", "fluid-bolus")  # two of sepsis, all of one urgency
+        apart = Ranker.unfitted(CATALOGUE, FEATURES, RankerWeights(diversity=0.1))
+        together = Ranker.unfitted(CATALOGUE, FEATURES, RankerWeights(diversity=0.0))
+        assert names(together, rules) == ["sepsis-screen", "lactate", "fluid-bolus"]
+        assert names(apart, rules) == ["sepsis-screen", "fluid-bolus", "lactate"]
+
+    def test_more_independent_clauses_stand_earlier_and_show_in_content(self):
+        rules = evaluation("fluid-bolus", "cxr-urgent")
+        clauses = np.zeros((1, ACTIONS), np.int8)
+        for strong, weak in (("fluid-bolus", "cxr-urgent"), ("cxr-urgent", "fluid-bolus")):
+            clauses[0, [CATALOGUE.index[strong], CATALOGUE.index[weak]]] = 3, 1
+            counted = replace(rules, clauses=clauses)
+            assert names(UNFITTED, counted) == [strong, weak]
+            nothing = np.zeros((1, ACTIONS), np.float32), np.full((1, FEATURES), np.nan, np.float32)
+            parts = UNFITTED.rank(counted, np.float32([np.nan]), *nothing).parts[0]
+            assert parts[:, 1].tolist() == [0.25 * 0.875, 0.25 * 0.5]
+
+    def test_a_ranker_from_before_takes_the_weights_of_this_release(self):
+        state = UNFITTED.state_dict()
+        before = Ranker.from_state_dict(CATALOGUE, state | {"weights": state["weights"][:3]})
+        assert before.weights == RankerWeights()
+        with pytest.raises(ValueError, match="not 3 or more"):
+            Ranker.from_state_dict(CATALOGUE, state | {"weights": state["weights"][:2]})
