@@ -55,7 +55,7 @@ def test_the_held_out_part_gives_the_figures_of_the_card(trained):
     printed = run(*arguments, "--out", trained / "judged").output
     _, manifest = load(trained / "out" / "ranker")
     found = json.loads((trained / "judged" / "evaluation.json").read_text())["summaries"]
-    assert len(found) == 5  # too few held out for groups
+    assert len(found) == 6  # too few held out for groups
     for method in ("hybrid", "popularity", "item-kNN", "hybrid over popularity"):
         assert found[CHANGED]["methods"][method] == manifest.metrics[f"{CHANGED}: {method}"]
         assert found["care actions newly indicated within the horizon"]["methods"][method] == manifest.metrics[method]

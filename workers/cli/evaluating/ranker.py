@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from models.bundle import artefact
 from models.evaluation.figures import Question, Summary
-from models.evaluation.ranker import care_summary, drug_recommenders, drug_summaries, prescription_summaries
 from models.evaluation.ranked_lists import Lists, list_summary, lists
+from models.evaluation.ranker import care_summary, drug_recommenders, drug_summaries, prescription_summaries
 from models.training.cases import Cases
 from models.training.drugs import drug_cases
 from models.training.prescriptions import prescription_cases
@@ -35,7 +35,9 @@ def ranker(case: Case) -> Iterator[Question | Summary]:
         case.say(f"replaying and scoring {physionet2019.FILE}")
         found = _care_cases(case)
         yield care_summary(case.bundle.ranker.recommenders, found.of(_judged(case, found)))
-        yield list_summary(case.bundle.ranker, _lists(case))
+        shown = _lists(case)
+        if shown is not None:
+            yield list_summary(case.bundle.ranker, shown)
     if case.has(diabetes130.FILE):
         case.say(f"reading and scoring {diabetes130.FILE}")
         found = drug_cases(diabetes130.encounters(case.data))
@@ -47,7 +49,8 @@ def ranker(case: Case) -> Iterator[Question | Summary]:
         yield from prescription_summaries(found, _judged(case, found))
 
 
-def _lists(case: Case) -> Lists:
+def _lists(case: Case) -> Lists | None:
+    """Lists to judge; None, and a line that says so, where no hour of the part has one."""
     plan = RankerPlan()
     stays = [stay for stay in physionet2019.stays(case.data) if case.keep(stay.patient_id)]
     try:
@@ -56,7 +59,8 @@ def _lists(case: Case) -> Lists:
             seed=plan.seed,
         )  # fmt: skip
     except ValueError as error:
-        raise DatasetError(f"{physionet2019.FILE}: {error}") from error
+        case.say(f"{physionet2019.FILE}: {error}")
+        return None
 
 
 def _care_cases(case: Case) -> Cases:
