@@ -60,8 +60,8 @@ ABOUT: Final = About(
     "not; `above`, the same within one list and one urgency, where the score decides.",
     calibration="None: its scores are no probabilities. The weights of the content and the collaborative part were "
     "chosen on validation; the weights of rule and risk, and `add_at_risk`, are policy and were not fitted, as "
-    "are those of the guideline part and of diversity: the penalty is the largest tried that cost less than 0.005 of recall@5 of "
-    "what lasts, on validation patients.",
+    "are those of the guideline part and of diversity: the penalty is the largest tried that cost less than 0.005 of "
+    "recall@5 of what lasts, on validation patients.",
     limits=(
         "Evidence that an action is right: the target is the rules' own next output.",
         _ANOTHER_QUESTION,
