@@ -8,7 +8,7 @@ folder each below the model's, and beside them a file that names the one in use.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -63,6 +63,13 @@ class Bundle:
     def versions(self) -> dict[str, str]:
         """Version by name, as results echo them."""
         return {name: manifest.version for name, manifest in self.manifests.items()}
+
+
+def with_parts(bundle: Bundle, others: Mapping[str, Bundle]) -> Bundle:
+    """The bundle with vitals, fusion or ranker, by name, taken from other bundles."""
+    parts: dict[str, Any] = {name: getattr(other, name) for name, other in others.items()}
+    manifests = bundle.manifests | {name: other.manifests[name] for name, other in others.items()}
+    return replace(bundle, **parts, manifests=manifests)
 
 
 def strangers(manifests: Mapping[str, Manifest]) -> list[str]:

@@ -30,7 +30,7 @@ from topics.catalogue import AUDIT, CONTROL, FEEDBACK, IMAGING, NOTES, VITALS, f
 from workers import kafka_clients, logs
 from workers.auditor import SPREAD_S, Auditor
 from workers.consumer import Consumption, OffsetsGoneError
-from workers.control import ControlBoard
+from workers.control import Control, ControlBoard
 from workers.control_reader import ControlReader
 from workers.health import Web
 from workers.ledger import PartitionLedger
@@ -42,6 +42,7 @@ from workers.pipeline import Pipeline
 from workers.publisher import Publisher
 from workers.records import Source
 from workers.settings import Settings
+from workers.shadow import Shadow
 from workers.slow_start import Care
 from workers.stores import RedisContexts
 from workers.warm_up import tune_interpreter, warm_up
@@ -51,6 +52,8 @@ log = structlog.get_logger(__name__)
 TOPIC_OF = {"vitals": VITALS, "notes": NOTES, "imaging": IMAGING, "feedback": FEEDBACK}
 EXIT_STALLED = 70  # EX_SOFTWARE
 _LAST_COMMIT_S = 2.0
+_VERSIONS_EVERY_S = 0.2
+_VERSIONS_AGAIN_S = 30.0  # a version that was not there may have been copied meanwhile
 _PUBLISH_BATCH_BYTES = 1_000_000  # below Kafka's default message.max.bytes, headers included
 
 
@@ -81,6 +84,7 @@ class Runner(faust.Service):  # type: ignore[misc]
         self.board = ControlBoard()
         self._store = store
         self._parts = parts
+        self._shadow = Shadow(parts.shelf, metrics)
         self._warm = False
         self._work: asyncio.Task[None] | None = None
         self._logical = {full_name(settings.topic_prefix, topic): topic for topic in TOPIC_OF.values()}
@@ -101,7 +105,7 @@ class Runner(faust.Service):  # type: ignore[misc]
         self.pipeline = Pipeline(
             settings, self._parts.encoders, self._parts.decider, self._patients,
             Outbox(self._publisher, settings.topic_prefix), self.board, self._parts.threads, self._parts.identity,
-            metrics,
+            metrics, self._shadow,
         )  # fmt: skip
         self._admin = AIOKafkaAdminClient(**kafka_clients.admin_options(settings))
         self._consumer = AIOKafkaConsumer(**kafka_clients.group_consumer_options(settings))
@@ -140,6 +144,7 @@ class Runner(faust.Service):  # type: ignore[misc]
                     await close()
             except Exception as error:  # noqa: BLE001 - the next part must be closed all the same
                 log.warning("close_failed", part=close.__qualname__, error=type(error).__name__)
+        self._shadow.close()
         log.info("worker_stopped")
 
     # -- what consumption asks ----------------------------------------------------------------------------------------
@@ -197,6 +202,8 @@ class Runner(faust.Service):  # type: ignore[misc]
                 group.create_task(self._auditor.run())
                 group.create_task(self._watch())
                 await self._control.caught_up.wait()
+                await self._load_versions(self.board.snapshot(_now_ms()))
+                group.create_task(self._follow_versions())
                 group.create_task(self.pipeline.run())
                 await self.consumption.start()
                 group.create_task(self.consumption.run())
@@ -225,6 +232,26 @@ class Runner(faust.Service):  # type: ignore[misc]
                     lag = max(0, end - (await self._consumer.position(tp)))
                     self.metrics.lag.labels(self._logical.get(tp.topic, tp.topic), str(tp.partition)).set(lag)
 
+    async def _follow_versions(self) -> None:
+        """Load versions of models that control asks for, while the ones before stay in use."""
+        known, tried = self.board.snapshot(_now_ms()), time.monotonic()
+        while True:
+            await asyncio.sleep(_VERSIONS_EVERY_S)
+            control = self.board.snapshot(_now_ms())
+            again = self._parts.shelf.absent and time.monotonic() - tried > _VERSIONS_AGAIN_S
+            if control is not known or again:
+                await self._load_versions(control)
+                known, tried = control, time.monotonic()
+
+    async def _load_versions(self, control: Control) -> None:
+        if control.switches or self._parts.shelf.absent:
+            await asyncio.to_thread(self._parts.shelf.load, control)
+            self.metrics.versions_absent.set(len(self._parts.shelf.absent))
+
+    def shadow(self) -> dict[str, Any] | None:
+        """What a candidate that scores along has shown so far."""
+        return self._shadow.report()
+
     async def _watch(self) -> None:
         """A model call that never returns holds its thread for good: only a new process helps."""
         while True:
@@ -250,12 +277,16 @@ class Runner(faust.Service):  # type: ignore[misc]
         return dict(found)
 
     async def _refold(self, context: Any, records: Any) -> None:
-        control = self.board.snapshot(time.time_ns() // 1_000_000)
+        control = self.board.snapshot(_now_ms())
         refold = functools.partial(self._parts.decider.refold, context, records, control)
         await self._parts.threads.run("decide", refold)
 
     def _settle(self, sources: Iterable[Source]) -> None:
         self.pipeline.settle_now(sources)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _connected(start: Callable[[], Awaitable[Any]]) -> None:
@@ -316,7 +347,9 @@ def run(settings: Settings, *, bundle: Bundle | None = None) -> int:
     )  # fmt: skip
     runner = Runner(settings, store, parts, metrics)
     app.service(runner)
-    app.service(Web(settings.web_host, settings.web_port, runner.metrics.registry, runner.ready, runner.alive))
+    app.service(
+        Web(settings.web_host, settings.web_port, runner.metrics.registry, runner.ready, runner.alive, runner.shadow)
+    )
     worker = faust.Worker(app, loop=loop, redirect_stdouts=False, override_logging=False, quiet=True, loglevel=None)
     try:
         worker.execute_from_commandline()

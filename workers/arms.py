@@ -54,6 +54,11 @@ class Arm(NamedTuple):
     canary: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """For counting: live, canary or rules_only."""
+        return "rules_only" if self.rules_only else "canary" if self.canary else "live"
+
 
 class Suites(Protocol):
     """Where suites come from."""

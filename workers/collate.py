@@ -119,7 +119,7 @@ def _subject(subject: Subject) -> tuple[float, float, int]:
 
 
 def _fill(made: NDArray[np.void], i: int, encoded: Encoded) -> None:
-    made["quality"][i] = encoded.quality
+    made["quality"][i], made["model"][i] = encoded.quality, encoded.model
     made["embedding"][i] = encoded.embedding
     count = min(PROBABILITIES, len(encoded.probability))
     made["probability"][i, :count] = encoded.probability[:count]

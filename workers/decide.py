@@ -236,7 +236,8 @@ class Decider:
         trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
         alert = body["alert"]
-        return Publish(record, orjson.dumps(body), headers, verdict.status, alert["state"], alert["tier"], flags)
+        told = alert["state"], alert["tier"]
+        return Publish(record, orjson.dumps(body), headers, verdict.status, *told, flags, how.arm.name)
 
     def _versions(self, how: _How) -> dict[str, str | None]:
         """Versions of what took part; None for what was switched off or left out."""

@@ -156,6 +156,8 @@ def _allowed(records: Sequence[Record], model: str, control: Control) -> list[Re
             continue
         if control.kill_switch:
             record.encoded = without_embedding(Reason.KILL_SWITCH)
+        elif control.without_models(record.event.unit):
+            record.encoded = without_embedding(Reason.RULES_ONLY)
         elif model in control.models_off:
             record.encoded = without_embedding(Reason.MODEL_OFF)
         elif record.source.care >= Care.WITHOUT_MODELS:
@@ -235,6 +237,7 @@ def _pack(encoded: Encoded) -> bytes:
             "heat_map": None if heat is None else heat.tolist(),
             "possible": encoded.possible,
             "certain": encoded.certain,
+            "model": encoded.model,
         }
     )
 
@@ -259,4 +262,5 @@ def _read(data: dict[str, Any]) -> Encoded:
         None if data["heat_map"] is None else np.array(data["heat_map"], np.float32),
         tuple(data["possible"]),
         tuple(data["certain"]),
+        data["model"],
     )

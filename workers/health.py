@@ -1,9 +1,10 @@
-"""The worker's web server: /health/live, /health/ready, /metrics. It serves operators, and no patient data."""
+"""The worker's web server: /health/live, /health/ready, /metrics, /shadow. It serves operators, and no patient data."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import faust
 import structlog
@@ -21,16 +22,17 @@ class Web(faust.Service):  # type: ignore[misc]
         port: Port; 0 picks a free one.
         ready: What readiness needs, and whether it is there.
         alive: Whether the process makes progress.
+        shadow: What a candidate that scores along has shown so far; None without one.
     """
 
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], dict[str, bool]],
-        alive: Callable[[], bool],
+        alive: Callable[[], bool], shadow: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._host, self._port = host, port
         self._registry = registry
-        self._ready, self._alive = ready, alive
+        self._ready, self._alive, self._shadow = ready, alive, shadow
         self._runner: web.AppRunner | None = None
 
     async def on_start(self) -> None:
@@ -41,6 +43,7 @@ class Web(faust.Service):  # type: ignore[misc]
                 web.get("/health/live", self._get_live),
                 web.get("/health/ready", self._get_ready),
                 web.get("/metrics", self._get_metrics),
+                web.get("/shadow", self._get_shadow),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -65,3 +68,6 @@ class Web(faust.Service):  # type: ignore[misc]
 
     async def _get_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _get_shadow(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._shadow() or {"candidates": {}})

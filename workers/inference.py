@@ -105,6 +105,7 @@ class NotesModel:
         self._network, self._tokenizer, self._device = bundle.notes, bundle.tokenizer, device
         self._manifest = bundle.manifests["notes"]
         self.version = self._manifest.version
+        self.digest = digest32(self.version)
         self._max_tokens = self._network.config.max_tokens
         self._limits = limits(self._manifest.labels, self._manifest.conformal)
 
@@ -142,6 +143,7 @@ class NotesModel:
                     spans(saliency[i], tokens.offsets[i], tokens.mask[i]),
                     possible=tuple(possible[i, top].tolist()),
                     certain=tuple(sure[i, top].tolist()),
+                    model=self.digest,
                 )
             )
         return results
@@ -154,6 +156,7 @@ class ImagingModel:
         self._network, self._device = bundle.imaging, device
         self._manifest = bundle.manifests["imaging"]
         self.version = self._manifest.version
+        self.digest = digest32(self.version)
 
     def encode(self, images: Floats) -> list[Encoded]:
         """One result an image of `(n, 1, 224, 224)` float32 in [0, 1]."""
@@ -177,6 +180,7 @@ class ImagingModel:
                     heat_map=heat(maps[i]),
                     possible=tuple(possible[i].tolist()),
                     certain=tuple((possible[i] & alone[i]).tolist()),
+                    model=self.digest,
                 )
             )
         return results

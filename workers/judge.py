@@ -135,7 +135,7 @@ class Judge:
         scores = news2(values, scale, applicable)
         sofa = qsofa(values, applicable)
         shock = shock_index(values, head["at"], applicable)
-        present, age_h, since_ms = _modalities(contexts)
+        present, age_h, since_ms = _modalities(contexts, models)
         taking_part = None if control.kill_switch else models
         judged = adult & ~(age_h[:, 0] > FRESH_H["vitals"])
         risks = _risks(contexts, present, age_h, judged, taking_part, control.models_off)
@@ -205,8 +205,11 @@ def signs_of(scores: News2, arrest: Bools) -> NDArray[np.uint8]:
     return threes | np.where(arrest, np.uint8(ARREST), np.uint8(0))
 
 
-def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
-    """Which of vitals, notes, imaging a patient has, and their age in hours; unusable embeddings count as absent."""
+def _modalities(contexts: Contexts, models: Models | None) -> tuple[Bools, Floats, NDArray[np.int64]]:
+    """Which of vitals, notes, imaging a patient has, and their age in hours.
+
+    Unusable embeddings count as absent, and so do those of another version of the encoder: the fusion cannot read them.
+    """
     unusable = FOREIGN | UNREADABLE
     present = np.stack(
         [
@@ -216,6 +219,10 @@ def _modalities(contexts: Contexts) -> tuple[Bools, Floats, NDArray[np.int64]]:
         ],
         axis=1,
     )
+    if models is not None:
+        for column, name, digest in ((1, "note", models.notes.digest), (2, "image", models.imaging.digest)):
+            version = _newest(contexts, name, "model")
+            present[:, column] &= (version == digest) | (version == 0)
     entries = _newest(contexts, "note", "ms"), _newest(contexts, "image", "ms")
     since = np.stack([contexts["head"]["ms"], *entries], axis=1)
     since = np.where(present, since, contexts["as_of"][:, None])

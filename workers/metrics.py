@@ -58,6 +58,28 @@ class Metrics:
             prefix + "answered_after_seconds", "From telling an alert to its answer, event time.", ("tier",),
             buckets=_ANSWER_SECONDS, registry=registry,
         )  # fmt: skip
+        self.arms = Counter(
+            prefix + "arm_results", "Results by how they were decided: live, canary, rules_only.", ("arm", "status"),
+            registry=registry,
+        )  # fmt: skip
+        self.arm_alerts = Counter(
+            prefix + "arm_alerts", "Alerts raised or updated, by how they were decided.", ("arm", "tier"),
+            registry=registry,
+        )  # fmt: skip
+        self.versions_absent = Gauge(
+            prefix + "model_versions_absent", "Versions that control asks for and this worker cannot load.",
+            registry=registry,
+        )  # fmt: skip
+        self.shadow_patients = Counter(
+            prefix + "shadow_patients", "Patients scored by a candidate that changes nothing.", registry=registry
+        )
+        self.shadow_skipped = Counter(
+            prefix + "shadow_skipped_batches", "Batches that a candidate could not keep up with.", registry=registry
+        )
+        self.shadow_differs = Counter(
+            prefix + "shadow_differs", "Patients for whom a candidate says something else.", ("what",),
+            registry=registry,
+        )  # fmt: skip
         self.publish_retries = Counter(prefix + "publish_retries", "Publishing retried.", ("error",), registry=registry)
         self.inflight = Gauge(prefix + "inflight_records", "Records a lane holds.", ("lane",), registry=registry)
         self.degraded = Gauge(prefix + "degraded", "1 while the context store is away.", registry=registry)

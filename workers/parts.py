@@ -18,8 +18,8 @@ from workers.identity import Identity
 from workers.images.pool import DecodePool
 from workers.images.source import ImageSource
 from workers.inference import Models, choose_device
-from workers.judge import Judge
 from workers.settings import Settings
+from workers.shelf import Shelf
 from workers.stores import ContextStore
 from workers.threads import Threads
 
@@ -35,6 +35,7 @@ class Parts:
     encoders: dict[str, Encoder]
     pool: DecodePool
     source: ImageSource
+    shelf: Shelf
 
     async def close(self) -> None:
         """End threads and processes."""
@@ -63,14 +64,16 @@ def build_parts(
     ThreadpoolController().select(internal_api="openblas").limit(limits=1)
     device = choose_device(settings.device)
     bundle = bundle or load_bundle(settings.models_dir, device)
-    models = Models.of(bundle, device)
+    shelf = Shelf(bundle, settings.models_dir, device)
+    models = shelf.base.models
     decider = Decider(
-        Judge(bundle.ranker.catalogue, bundle.ranker),
+        shelf.base.judge,
         models,
         run=settings.run,
         output_topic=full_name(settings.topic_prefix, RECOMMENDATIONS),
         expires_ms=int(settings.expires_after_h * 3_600_000),
         now_ms=lambda: time.time_ns() // 1_000_000,
+        suites=shelf,
     )
     identity = Identity(settings.identity_key.get_secret_value())
     threads = Threads("decide", "notes", "imaging")
@@ -83,4 +86,4 @@ def build_parts(
         encoders[NOTES] = NoteEncoder(models, threads, store, identity, count)
     if "imaging" in settings.only:
         encoders[IMAGING] = ImageEncoder(models, threads, store, identity, count, source, pool, Breaker())
-    return Parts(decider, models, identity, threads, encoders, pool, source)
+    return Parts(decider, models, identity, threads, encoders, pool, source, shelf)

@@ -45,6 +45,7 @@ from workers.outbox import Outlet
 from workers.patients import Change, Patients
 from workers.records import Applied, Decision, Duplicate, Publish, Record, Refused, Source
 from workers.settings import Settings
+from workers.shadow import Shadow
 from workers.slow_start import Care
 from workers.stage import Stage, decide_lanes, encode_lanes
 from workers.threads import Threads
@@ -72,11 +73,14 @@ class Pipeline:
         outbox: Publishes results and dead letters.
         board: Control settings.
         threads: Where models run.
+        identity: Pseudonyms.
+        metrics: What is counted.
+        shadow: Compares candidates; None for nothing to compare.
     """
 
     def __init__(
         self, settings: Settings, encoders: dict[str, Encoder], decider: Decider, patients: Patients, outbox: Outlet,
-        board: ControlBoard, threads: Threads, identity: Identity, metrics: Metrics,
+        board: ControlBoard, threads: Threads, identity: Identity, metrics: Metrics, shadow: Shadow | None = None,
     ) -> None:  # fmt: skip
         self._encoders = encoders
         self._decider = decider
@@ -86,6 +90,7 @@ class Pipeline:
         self._threads = threads
         self._identity = identity
         self._metrics = metrics
+        self._shadow = shadow
         self._encode = {  # one stage a modality: while images wait for their source, notes go on
             lane.name: Stage(MicroBatcher([lane], exclusive=False), ENCODE_DEPTH, metrics)
             for lane in encode_lanes(settings)
@@ -192,6 +197,8 @@ class Pipeline:
         self.settle_now(each.record.source for each in repeated)
         self._count(published, refused, repeated)
         self._count_answers(applied)
+        if self._shadow is not None and published:
+            self._shadow.offer(contexts, control)
         # What could not be published must not be remembered as told: those contexts are made anew without it.
         lost = {id(each.source) for each in refused_outputs}
         tainted = {record.patient for record in records if id(record.source) in lost}
@@ -299,13 +306,16 @@ class Pipeline:
     ) -> None:
         counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         unanswered: defaultdict[tuple[str, str], int] = defaultdict(int)
+        arms: defaultdict[tuple[str, str], int] = defaultdict(int)
         for publish in published:
             counts[publish.record.source.topic, publish.status] += 1
+            arms[publish.arm, publish.status] += 1
             if publish.status == "indeterminate":
                 for reason in INDETERMINATE.intersection(publish.reasons):
                     unanswered[publish.record.source.topic, reason] += 1
             if publish.alert_state not in ("none", "suppress"):
                 self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
+                self._metrics.arm_alerts.labels(publish.arm, publish.alert_tier or "none").inc()
         for duplicate in repeated:
             counts[duplicate.record.source.topic, "duplicate"] += 1
         for each in refused:
@@ -315,6 +325,8 @@ class Pipeline:
                      offset=each.source.offset)  # fmt: skip
         for (topic, outcome), number in counts.items():
             self._metrics.records.labels(topic, outcome).inc(number)
+        for (arm, status), number in arms.items():
+            self._metrics.arms.labels(arm, status).inc(number)
         for (topic, why), number in unanswered.items():
             self._metrics.indeterminate.labels(topic, why).inc(number)
 

@@ -54,6 +54,7 @@ class Encoded:
         labels: Names beside `probability`.
         possible: Beside `probability`: the label cannot be ruled out.
         certain: Beside `probability`: nothing else is left.
+        model: Digest of the encoder's version; 0 where it is not known.
     """
 
     embedding: NDArray[np.float32]
@@ -65,6 +66,7 @@ class Encoded:
     heat_map: NDArray[np.float32] | None = None
     possible: tuple[bool, ...] = ()
     certain: tuple[bool, ...] = ()
+    model: int = 0
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class Publish:
         alert_state: As in the body.
         alert_tier: As in the body.
         reasons: As in the body.
+        arm: How it was decided: live, canary or rules_only.
     """
 
     record: Record
@@ -114,6 +117,7 @@ class Publish:
     alert_state: str
     alert_tier: str | None
     reasons: Sequence[Reason] = ()
+    arm: str = "live"
 
 
 @dataclass(slots=True)
