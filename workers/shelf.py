@@ -28,6 +28,10 @@ from workers.judge import Judge
 
 log = structlog.get_logger(__name__)
 
+PROMOTED_WITHIN_S: Final = 10.0
+"""Promise: from the broker's acknowledgement of a control record that names a version, which lies whole in the models
+folder of the worker, until the worker's batches use it: the bound of control, and what loading takes."""
+
 Named = tuple[str, str]
 """A model's name and version."""
 

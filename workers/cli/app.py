@@ -21,6 +21,7 @@ from workers.cli import (
     replay,
     schemas,
     settings_table,
+    shadow,
     simulate,
     tail,
     topics,
@@ -93,6 +94,7 @@ def _register() -> None:
     app.command("project")(project.project)
     app.add_typer(control.app, name="control")
     app.command("audit")(audit.audit)
+    app.command("shadow")(shadow.shadow)
     app.add_typer(topics.app, name="topics")
     app.add_typer(schemas.app, name="schemas")
     app.add_typer(dead_letters.app, name="dead-letters")
