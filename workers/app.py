@@ -202,8 +202,8 @@ class Runner(faust.Service):  # type: ignore[misc]
                 group.create_task(self._auditor.run())
                 group.create_task(self._watch())
                 await self._control.caught_up.wait()
-                await self._load_versions(self.board.snapshot(_now_ms()))
-                group.create_task(self._follow_versions())
+                await self._take_up(self.board.snapshot(_now_ms()))
+                group.create_task(self._follow_control())
                 group.create_task(self.pipeline.run())
                 await self.consumption.start()
                 group.create_task(self.consumption.run())
@@ -232,18 +232,20 @@ class Runner(faust.Service):  # type: ignore[misc]
                     lag = max(0, end - (await self._consumer.position(tp)))
                     self.metrics.lag.labels(self._logical.get(tp.topic, tp.topic), str(tp.partition)).set(lag)
 
-    async def _follow_versions(self) -> None:
-        """Load versions of models that control asks for, while the ones before stay in use."""
+    async def _follow_control(self) -> None:
+        """Take up what control asks for beside the next batch's snapshot: versions of models, budgets to show."""
         known, tried = self.board.snapshot(_now_ms()), time.monotonic()
         while True:
             await asyncio.sleep(_VERSIONS_EVERY_S)
             control = self.board.snapshot(_now_ms())
             again = self._parts.shelf.absent and time.monotonic() - tried > _VERSIONS_AGAIN_S
             if control is not known or again:
-                await self._load_versions(control)
+                await self._take_up(control)
                 known, tried = control, time.monotonic()
 
-    async def _load_versions(self, control: Control) -> None:
+    async def _take_up(self, control: Control) -> None:
+        budgets = {unit: policy.budget for unit, policy in control.policies.items() if policy.budget is not None}
+        self.metrics.note_budgets(budgets)
         if control.switches or self._parts.shelf.absent:
             await asyncio.to_thread(self._parts.shelf.load, control)
             self.metrics.versions_absent.set(len(self._parts.shelf.absent))

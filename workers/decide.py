@@ -24,7 +24,7 @@ from workers import collate
 from workers.alerting import Alerting
 from workers.alerts import Facts
 from workers.arms import Arm, OneSuite, Suite, Suites, arms
-from workers.context import Contexts, blank, put, raw, take
+from workers.context import NEVER, Contexts, blank, put, raw, take
 from workers.control import Control
 from workers.echo import in_force
 from workers.entries import fold_entries
@@ -150,11 +150,13 @@ class Decider:
         parts = rounds(work.slots)
         after = blank(count if len(parts) > 1 else 0)  # each record's patient after that record
         earlier: dict[int, str] = {}
+        since = np.full(count, NEVER)  # newest event time of each patient before that record
         for index in parts:
             slots = work.slots[index]
             contexts = take(work.contexts, slots)
             earlier |= _earlier(contexts, work.records, index)
             cold[index] = (contexts["cold"] == 1) & work.degraded[slots]
+            since[index] = contexts["as_of"]
             outcome[index], said = self._fold(contexts, [work.records[i] for i in index], how.models)
             for i, flags in zip(index.tolist(), said, strict=True):
                 reasons[i] = flags
@@ -176,6 +178,7 @@ class Decider:
         own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
         facts = self._alerting.facts(found, work.records, how.control, asked=how.models is not None)
         notable, stored = _notable(found, own), work.contexts["alert"]
+        covered_s = _covered_s(since, found.as_of)
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
             if result == Outcome.DUPLICATE:
@@ -190,9 +193,9 @@ class Decider:
                 if cold[i]:
                     flags.append(Reason.COLD_CONTEXT)
                 flags = list(dict.fromkeys(flags))  # a film and the vitals may be foreign both
-                decisions.append(
-                    self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms, earlier.get(i))
-                )
+                made = self._publish(i, record, stored, slot, facts[i], how, builder, flags, started_ms, earlier.get(i))
+                made.covered_s = covered_s[i]
+                decisions.append(made)
         return decisions
 
     def _fold(
@@ -237,7 +240,8 @@ class Decider:
         headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
         alert = body["alert"]
         told = alert["state"], alert["tier"]
-        return Publish(record, orjson.dumps(body), headers, verdict.status, *told, flags, how.arm.name)
+        policy = verdict.control["policy"]
+        return Publish(record, orjson.dumps(body), headers, verdict.status, *told, flags, how.arm.name, policy)
 
     def _versions(self, how: _How) -> dict[str, str | None]:
         """Versions of what took part; None for what was switched off or left out."""
@@ -290,6 +294,13 @@ def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [np.flatnonzero(turn == k) for k in range(int(turn.max()) + 1)]
 
 
+def _covered_s(since: NDArray[np.int64], until: NDArray[np.int64]) -> list[float]:
+    """By how many seconds of event time each record prolonged what is known of its patient; a long gap is no stay."""
+    gap = np.where(since == NEVER, 0, until - np.where(since == NEVER, until, since))
+    covered: list[float] = (np.where(gap > _GAP_MS, 0, gap) / 1000).tolist()
+    return covered
+
+
 def _encounters(after: Contexts, records: Sequence[Record]) -> NDArray[np.uint64] | None:
     """`(n,)` digests of the records' encounters; None where no clinician's answer depends on them."""
     if not after["holds"].any():
@@ -327,6 +338,7 @@ def _previous(slots: NDArray[np.intp], parts: Sequence[NDArray[np.intp]]) -> NDA
     return previous
 
 
+_GAP_MS: Final = 12 * 3_600_000  # policy: a patient of whom nothing came for so long was not there
 _JUDGED: Final = ("indicated", "news2", "signs")
 _ALL: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
 _CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from workers.records import Applied
+from workers.records import Applied, Publish
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _ANSWER_SECONDS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
+_SECONDS_A_DAY = 86_400
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -66,6 +70,18 @@ class Metrics:
             prefix + "arm_alerts", "Alerts raised or updated, by how they were decided.", ("arm", "tier"),
             registry=registry,
         )  # fmt: skip
+        self.alerts_told = Counter(
+            prefix + "alerts_told", "Alerts raised or updated, by the ward's alert policy.", ("policy",),
+            registry=registry,
+        )  # fmt: skip
+        self.patient_days = Counter(
+            prefix + "patient_days", "Days of event time that records cover, by the ward's alert policy.", ("policy",),
+            registry=registry,
+        )  # fmt: skip
+        self.budget = Gauge(
+            prefix + "alert_budget_per_100_patient_days", "What a ward means to stay below.", ("policy",),
+            registry=registry,
+        )  # fmt: skip
         self.versions_absent = Gauge(
             prefix + "model_versions_absent", "Versions that control asks for and this worker cannot load.",
             registry=registry,
@@ -90,6 +106,23 @@ class Metrics:
         self.audit_waiting = Gauge(
             prefix + "audit_waiting_records", "Control records not yet seen in the audit topic.", registry=registry
         )
+
+    def count_burden(self, published: Sequence[Publish]) -> None:
+        """Count alerts told and the days of event time that records cover, by policy."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for publish in published:
+            seconds[publish.policy] += publish.covered_s
+            if publish.alert_state in ("raise", "update"):
+                self.alerts_told.labels(publish.policy).inc()
+                self.arm_alerts.labels(publish.arm, publish.alert_tier or "none").inc()
+        for policy, covered_s in seconds.items():
+            self.patient_days.labels(policy).inc(covered_s / _SECONDS_A_DAY)
+
+    def note_budgets(self, budgets: Mapping[str, float]) -> None:
+        """Show the budgets that are in force, by policy."""
+        self.budget.clear()
+        for policy, budget in budgets.items():
+            self.budget.labels(policy).set(budget)
 
     def count_answer(self, answer: Applied) -> None:
         """Count an answer that was applied."""

@@ -197,6 +197,7 @@ class Pipeline:
         self.settle_now(each.record.source for each in repeated)
         self._count(published, refused, repeated)
         self._count_answers(applied)
+        self._metrics.count_burden(published)
         if self._shadow is not None and published:
             self._shadow.offer(contexts, control)
         # What could not be published must not be remembered as told: those contexts are made anew without it.
@@ -315,7 +316,6 @@ class Pipeline:
                     unanswered[publish.record.source.topic, reason] += 1
             if publish.alert_state not in ("none", "suppress"):
                 self._metrics.alerts.labels(publish.alert_state, publish.alert_tier or "none").inc()
-                self._metrics.arm_alerts.labels(publish.arm, publish.alert_tier or "none").inc()
         for duplicate in repeated:
             counts[duplicate.record.source.topic, "duplicate"] += 1
         for each in refused:

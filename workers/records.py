@@ -108,6 +108,8 @@ class Publish:
         alert_tier: As in the body.
         reasons: As in the body.
         arm: How it was decided: live, canary or rules_only.
+        policy: Unit whose alert policy was used, * for that of everywhere.
+        covered_s: Event time by which the record prolonged what is known of the patient.
     """
 
     record: Record
@@ -118,6 +120,8 @@ class Publish:
     alert_tier: str | None
     reasons: Sequence[Reason] = ()
     arm: str = "live"
+    policy: str = "*"
+    covered_s: float = 0.0
 
 
 @dataclass(slots=True)
