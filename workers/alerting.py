@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.clinical.actions import Catalogue
 from models.clinical.truth import TRUE
+from topics.control_settings import EVERYWHERE
 from workers import alerts
 from workers.alert_policy import Policy, Tier
 from workers.alert_store import pack_alert, unpack_alert
@@ -49,6 +50,10 @@ class AlertOut(NamedTuple):
     action: int = -1
 
 
+_QUIET: Final = AlertOut(_NO_STATE, "none", "below_thresholds")
+_UNTOUCHED: Final = AlertOut(_NO_STATE, "none", "state_untouched")
+
+
 class Alerting:
     """Alerts of many patients.
 
@@ -63,34 +68,47 @@ class Alerting:
         self._lifetime_ms = lifetime_ms
 
     def facts(
-        self, found: Assessment, records: Sequence[Record], control: Control, *, asked: bool
-    ) -> list[Facts]:  # fmt: skip
-        """What the policy sees of each record's patient after that record; `asked`: models took part."""
+        self, found: Assessment, records: Sequence[Record], control: Control, *, asked: bool,
+        quiet: NDArray[np.bool_] | None,
+    ) -> list[Facts | None]:  # fmt: skip
+        """What the policy sees of each record's patient after that record; None where it has nothing to do.
+
+        Args:
+            found: The judgement.
+            records: Of it.
+            control: What is in force.
+            asked: Models took part.
+            quiet: `(n,)` nothing is remembered of the patient's alerts; None where the batch may change that.
+        """
         high = _charted_high(found, records, control)
-        three = (found.news2.single_three == TRUE).tolist()
+        three = found.news2.single_three == TRUE
         asked = asked and not control.kill_switch and "vitals" not in control.models_off
         held = [_NOTHING] * len(records) if found.held is None else [_indices(row) for row in found.held]
+        idle = _idle(found, three, records, control, quiet).tolist()
         return [
+            None if none else
             Facts(as_of, lo, hi, s3, arrest, None if silent else risk, applicable, silent and asked, sign, False, holds)
-            for as_of, lo, hi, s3, arrest, risk, applicable, silent, sign, holds in zip(
-                found.as_of.tolist(), found.news2.low.tolist(), high.tolist(), three, found.arrest.tolist(),
-                found.risks.fused.tolist(), found.applicable.tolist(), found.risks.abstained.tolist(),
-                found.signs.tolist(), held, strict=True,
+            for none, as_of, lo, hi, s3, arrest, risk, applicable, silent, sign, holds in zip(
+                idle, found.as_of.tolist(), found.news2.low.tolist(), high.tolist(), three.tolist(),
+                found.arrest.tolist(), found.risks.fused.tolist(), found.applicable.tolist(),
+                found.risks.abstained.tolist(), found.signs.tolist(), held, strict=True,
             )
         ]  # fmt: skip
 
     def tell(
-        self, stored: NDArray[np.void], slot: int, record: Record, ident: str, facts: Facts, control: Control, *,
-        moved: bool,
+        self, stored: NDArray[np.void], slot: int, record: Record, ident: str, facts: Facts | None, control: Control,
+        *, moved: bool,
     ) -> AlertOut:  # fmt: skip
         """Run the policy on the state in `stored[slot]`, for one record whose result is named `ident`.
 
         An event that did not move the patient's state (`moved` false) does not move the alert, and shows it as it is.
         """
+        if facts is None:
+            return _QUIET if moved else _UNTOUCHED
         policy = control.policy_of(record.event.unit)
         found = alerts.reached(facts, policy)
         if found.tier is Tier.NONE and not stored["phase"][slot] and not stored["scores"][slot]:
-            return AlertOut(_NO_STATE, "none", found.why if moved else "state_untouched")
+            return _QUIET if moved else _UNTOUCHED
         before, digest = unpack_alert(stored[slot])
         if not moved:
             shown: Change = "suppress" if before.standing else "none"
@@ -147,6 +165,30 @@ class Alerting:
 
 def _indices(row: NDArray[np.uint8]) -> frozenset[int]:
     return frozenset(np.flatnonzero(row).tolist())
+
+
+def _idle(
+    found: Assessment, three: NDArray[np.bool_], records: Sequence[Record], control: Control,
+    quiet: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """`(n,)` no tier is reached, as `alerts.reached` would say one by one, and nothing is remembered."""
+    if quiet is None:
+        return np.zeros(len(records), np.bool_)
+    if control.policies.keys() - {EVERYWHERE}:
+        lines = np.array([_lines(control.policy_of(record.event.unit)) for record in records]).T
+    else:
+        lines = np.array(_lines(control.policy_of(None)))[:, None]
+    low = np.where(found.applicable, found.news2.low, 0)
+    risk = np.where(found.risks.abstained, -1.0, found.risks.fused.astype(np.float64))
+    reached = found.arrest | (low >= lines[0]) | (found.applicable & three) | (risk >= lines[1])
+    idle: NDArray[np.bool_] = quiet & ~reached
+    return idle
+
+
+def _lines(policy: Policy) -> tuple[float, float]:
+    """The NEWS2 and the risk from which a tier is reached."""
+    totals = [policy.news2_raise, policy.news2_critical]
+    return min(totals if policy.news2_info is None else [*totals, policy.news2_info]), policy.model_raise
 
 
 def _charted_high(found: Assessment, records: Sequence[Record], control: Control) -> NDArray[np.int16]:

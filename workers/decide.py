@@ -176,8 +176,12 @@ class Decider:
             self._texts, after, found, self._versions(how), self._expires_ms, how.arm.suite.models.vitals.horizons
         )
         own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
-        facts = self._alerting.facts(found, work.records, how.control, asked=how.models is not None)
         notable, stored = _notable(found, own), work.contexts["alert"]
+        remembered = stored["phase"][work.slots] | stored["scores"][work.slots]
+        facts = self._alerting.facts(
+            found, work.records, how.control, asked=how.models is not None,
+            quiet=remembered == 0 if len(parts) == 1 else None,
+        )  # fmt: skip
         covered_s = _covered_s(since, found.as_of)
         decisions: list[Decision] = []
         for i, (record, result) in enumerate(zip(work.records, outcome.tolist(), strict=True)):
@@ -218,7 +222,7 @@ class Decider:
         return outcome, reasons
 
     def _publish(
-        self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts, how: _How,
+        self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts | None, how: _How,
         builder: BodyBuilder, flags: list[Reason], started_ms: int, earlier: str | None,
     ) -> Publish:  # fmt: skip
         event, topic = record.event, record.source.topic

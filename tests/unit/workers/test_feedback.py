@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.workers.made import ILL, WELL, Ward, feedback, judge, record, vitals
@@ -203,6 +203,7 @@ class TestOnce:
         assert isinstance(answered(ward), Duplicate)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_answers_of_several_patients_do_not_touch_one_another(order):
     ward = Ward()
