@@ -66,8 +66,10 @@ class Bundle:
 
 
 def with_parts(bundle: Bundle, others: Mapping[str, Bundle]) -> Bundle:
-    """The bundle with vitals, fusion or ranker, by name, taken from other bundles."""
+    """The bundle with models, by name, taken from other bundles; the notes network brings its tokenizer."""
     parts: dict[str, Any] = {name: getattr(other, name) for name, other in others.items()}
+    if "notes" in others:
+        parts["tokenizer"] = others["notes"].tokenizer
     manifests = bundle.manifests | {name: other.manifests[name] for name, other in others.items()}
     return replace(bundle, **parts, manifests=manifests)
 

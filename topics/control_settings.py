@@ -17,6 +17,9 @@ from topics.events import Contract, Identifier
 EVERYWHERE: Final = "*"
 ModelName = Literal["vitals", "notes", "imaging", "fusion", "ranker"]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$")]
+Choice = tuple[tuple[str, str], ...]
+"""A model's name and version, and those of the fusion that goes with it where one was named."""
+
 UNCHARTED: Final = ("acvpu", "on_oxygen")
 """NEWS2 parameters that a ward may declare that it never charts."""
 
@@ -136,21 +139,45 @@ class ModelSwitch(Contract):
     shadow: Version | None = Field(None, description="Candidate that scores the same records and changes no result.")
     canary: Version | None = Field(None, description="Candidate that a share of the patients gets.")
     share: float | None = Field(None, gt=0, le=1, description="Share of patients of the canary; needed with it.")
+    fusion: Version | None = Field(None, description="Fusion that goes with `version`: both change at once.")
+    shadow_fusion: Version | None = Field(None, description="Fusion that goes with `shadow`.")
+    canary_fusion: Version | None = Field(None, description="Fusion that goes with `canary`.")
 
     @property
     def subject(self) -> str:
         """Key of the record."""
         return f"model/{self.name}"
 
+    @property
+    def to_use(self) -> Choice:
+        """What everybody is to have; empty where no version is named."""
+        return self._with(self.version, self.fusion)
+
+    @property
+    def for_some(self) -> Choice:
+        """What patients of the canary are to have."""
+        return self._with(self.canary, self.canary_fusion)
+
+    @property
+    def along(self) -> Choice:
+        """What scores along."""
+        return self._with(self.shadow, self.shadow_fusion)
+
+    def _with(self, version: str | None, fusion: str | None) -> Choice:
+        if version is None:
+            return ()
+        return ((self.name, version),) if fusion is None else ((self.name, version), ("fusion", fusion))
+
     @model_validator(mode="after")
     def _share_goes_with_canary(self) -> Self:
         if (self.canary is None) != (self.share is None):
             raise PydanticCustomError("canary_share", "canary and share go together")
-        if self.name in ("notes", "imaging") and (self.version or self.shadow or self.canary):
-            raise PydanticCustomError(
-                "version_at_start",
-                "notes and imaging change with `wardstream models activate` and a restart, together with their fusion",
-            )
+        pairs = ((self.fusion, self.version), (self.canary_fusion, self.canary), (self.shadow_fusion, self.shadow))
+        for fusion, beside in pairs:
+            if fusion is not None and (beside is None or self.name in ("fusion", "ranker")):
+                raise PydanticCustomError("fusion_alone", "a fusion goes with a version of vitals, notes or imaging")
+        if self.shadow_fusion is not None and self.name != "vitals":
+            raise PydanticCustomError("shadow_fusion", "in shadow, a fusion goes with vitals only")
         if not self.enabled and self.canary is not None:
             raise PydanticCustomError("canary_off", "a model that is off has no canary")
         return self

@@ -227,8 +227,8 @@ _GUIDE: Final[dict[Reason, Guidance]] = {
         _NOTHING,
     ),
     Reason.MODEL_VERSION_UNAVAILABLE: Guidance(
-        "A version of a model that control asks for could not be loaded here; the one before it was used.",
-        "Operators: put the version into the models folder of every worker, or take the setting back.",
+        "A version of a model that control asks for is not loaded here, or not yet; the one before it was used.",
+        "Operators: where it stays, put the version into the models folder of every worker, or take the setting back.",
     ),
     Reason.FUSION_MISFIT: Guidance(
         "The fusion in use was trained with other versions of the models beside it: the vitals model's risk was used.",

@@ -85,6 +85,8 @@ class Runner(faust.Service):  # type: ignore[misc]
         self._store = store
         self._parts = parts
         self._shadow = Shadow(parts.shelf, metrics)
+        for encoder in parts.encoders.values():
+            encoder.along = self._shadow.encoded
         self._warm = False
         self._work: asyncio.Task[None] | None = None
         self._logical = {full_name(settings.topic_prefix, topic): topic for topic in TOPIC_OF.values()}

@@ -60,8 +60,8 @@ class Arm(NamedTuple):
         return "rules_only" if self.rules_only else "canary" if self.canary else "live"
 
 
-class Suites(Protocol):
-    """Where suites come from."""
+class Picks(Protocol):
+    """Which suite a patient gets; does not change."""
 
     def live(self, control: Control) -> Arm:
         """What patients outside any canary get."""
@@ -72,18 +72,30 @@ class Suites(Protocol):
         ...
 
 
+class Suites(Protocol):
+    """Where suites come from."""
+
+    def standing(self) -> Picks:
+        """What there is now. Asked once a batch, so that a batch has no two answers."""
+        ...
+
+
 class OneSuite:
     """The same models for everybody, whatever control asks for."""
 
     def __init__(self, suite: Suite) -> None:
         self._arm = Arm(suite)
 
-    def live(self, control: Control) -> Arm:  # noqa: ARG002 - as Suites has it
+    def standing(self) -> OneSuite:
         """See Suites."""
+        return self
+
+    def live(self, control: Control) -> Arm:  # noqa: ARG002 - as Picks has it
+        """See Picks."""
         return self._arm
 
-    def of(self, patient: bytes, control: Control) -> Arm:  # noqa: ARG002 - as Suites has it
-        """See Suites."""
+    def of(self, patient: bytes, control: Control) -> Arm:  # noqa: ARG002 - as Picks has it
+        """See Picks."""
         return self._arm
 
 
@@ -101,9 +113,10 @@ def arms(
     Indices are None where all records are in one arm.
     """
     canary = any(switch.canary for switch in control.switches.values())
+    picks = suites.standing()
     if not canary and not control.rules_only:
-        return [(suites.live(control), None)]
-    each = [_arm(record, control, suites, canary=canary) for record in records]
+        return [(picks.live(control), None)]
+    each = [_arm(record, control, picks, canary=canary) for record in records]
     first: dict[bytes, Arm] = {}
     if all(first.setdefault(record.patient, arm) == arm for record, arm in zip(records, each, strict=True)):
         found: dict[Arm, list[int]] = {}
@@ -114,7 +127,7 @@ def arms(
     return [(arm, np.array(run, np.intp)) for arm, run in runs]
 
 
-def _arm(record: Record, control: Control, suites: Suites, *, canary: bool) -> Arm:
+def _arm(record: Record, control: Control, picks: Picks, *, canary: bool) -> Arm:
     if control.without_models(record.event.unit):
-        return suites.live(control)._replace(rules_only=True, reasons=(Reason.RULES_ONLY,))
-    return suites.of(record.patient, control) if canary else suites.live(control)
+        return picks.live(control)._replace(rules_only=True, reasons=(Reason.RULES_ONLY,))
+    return picks.of(record.patient, control) if canary else picks.live(control)

@@ -29,7 +29,7 @@ from workers.control import Control
 from workers.echo import in_force
 from workers.entries import fold_entries
 from workers.feedback import Feedback
-from workers.fold import fold_vitals
+from workers.fold import adopt, fold_vitals
 from workers.identity import encounter_digest, recommendation_id, uuid_text
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
@@ -217,6 +217,8 @@ class Decider:
                 for suspects, c in zip(rows.suspects, conflict, strict=True)
             ]
         else:
+            if models is not None:
+                adopt(contexts, models.vitals)  # so that the first note after a promotion has a risk
             made, reasons = collate.entries(records)
             outcome = fold_entries(contexts, _FIELD[topic], made, collate.changes(records, self._run))
         return outcome, reasons
@@ -235,7 +237,7 @@ class Decider:
             ident, self._run, _status(record, flags), flags,
             supersedes if moved else [],
             self._alerting.tell(alerts_of, slot, record, ident, facts, how.control, moved=moved),
-            self._now_ms(), started_ms, how.control.offset, in_force(record, how.arm, how.control),
+            self._now_ms(), started_ms, how.control.offset, in_force(record, how.arm, how.given),
         )  # fmt: skip
         if verdict.alert.state.standing and verdict.now_ms > verdict.alert.state.lives_ms(self._expires_ms):
             flags.append(Reason.CATCHING_UP)
@@ -260,12 +262,14 @@ class _How:
     Attributes:
         arm: Which models.
         models: Of the arm; None for rules only.
-        control: What is in force; a fusion that fits no longer counts as switched off.
+        given: What is in force.
+        control: The same; a fusion that does not fit counts as switched off.
         reasons: What every result must say about it.
     """
 
     arm: Arm
     models: Models | None
+    given: Control
     control: Control
     reasons: list[Reason]
 
@@ -281,9 +285,10 @@ def _how(records: Sequence[Record], arm: Arm, control: Control, failed: Reason |
     if control.models_off:
         reasons.append(Reason.MODEL_OFF)
     without = failed is not None or skip or control.kill_switch or arm.rules_only
+    used = control
     if arm.suite.without_fusion and "fusion" not in control.models_off:
-        control = replace(control, models_off=control.models_off | {"fusion"})
-    return _How(arm, None if without else arm.suite.models, control, reasons)
+        used = replace(control, models_off=control.models_off | {"fusion"})
+    return _How(arm, None if without else arm.suite.models, control, used, reasons)
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:

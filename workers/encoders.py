@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from topics.imaging import ClaimCheck, ImagingEvent, InlineImage
 from topics.notes import NoteEvent
 from topics.reasons import Reason
+from workers.arms import Suites
 from workers.breaker import Breaker
 from workers.context import EMBEDDING, UNREADABLE
 from workers.control import Control
@@ -27,7 +28,7 @@ from workers.identity import Identity
 from workers.images.errors import ImageError
 from workers.images.pool import DecodePool
 from workers.images.source import ImageSource
-from workers.inference import Models
+from workers.inference import ImagingModel, Models, NotesModel
 from workers.records import Encoded, Record
 from workers.slow_start import Care
 from workers.stores import ContextStore, StoreUnavailableError
@@ -37,10 +38,14 @@ log = structlog.get_logger(__name__)
 
 _SOURCE_DOWN: Final = "image_source_down"
 Count = Callable[[str, str, int], None]
+Along = Callable[[str, Sequence[Any], Sequence[Encoded], Control], None]
+"""Model, inputs, what it made of them, and control."""
 
 
 class Encoder(Protocol):
-    """Gives each record of one modality its `encoded`."""
+    """Gives each record of one modality its `encoded`; `along` hears of it."""
+
+    along: Along | None
 
     async def encode(self, records: Sequence[Record], control: Control) -> None:
         """Fill in `encoded`; raises nothing that one record alone could cause."""
@@ -48,57 +53,82 @@ class Encoder(Protocol):
 
 
 class NoteEncoder:
-    """Notes through the tokenizer and the notes network."""
+    """Notes through the tokenizer and the notes network.
 
-    def __init__(self, models: Models, threads: Threads, store: ContextStore, identity: Identity, count: Count) -> None:
-        self._models, self._threads = models, threads
-        self._cache = _Cache("note", models.notes.version, store, identity, count)
+    Args:
+        suites: Where the network comes from, by patient.
+        threads: Where it runs.
+        store: Of the cache.
+        identity: Of the cache's keys.
+        count: Of hits and misses.
+
+    Attributes:
+        along: Hears what went through the network, for a candidate in shadow.
+    """
+
+    def __init__(self, suites: Suites, threads: Threads, store: ContextStore, identity: Identity, count: Count) -> None:
+        self._suites, self._threads = suites, threads
+        self.along: Along | None = None
+        self._cache = _Cache("note", store, identity, count)
 
     async def encode(self, records: Sequence[Record], control: Control) -> None:
         """See Encoder."""
         todo = _allowed(records, "notes", control)
+        for models, some in _by_models(todo, "notes", control, self._suites):
+            await self._some(some, models.notes, control)
+
+    async def _some(self, todo: Sequence[Record], model: NotesModel, control: Control) -> None:
         texts = [_text(record).encode() for record in todo]
-        missing, keys = await self._cache.fill(todo, texts)
+        missing, keys = await self._cache.fill(todo, texts, model.version)
         if not missing:
             return
-        model = self._models.notes
-        encoded = await _isolated(self._threads, "notes", model.encode, [_text(todo[i]) for i in missing])
+        inputs = [_text(todo[i]) for i in missing]
+        encoded = await _isolated(self._threads, "notes", model.encode, inputs)
         for i, result in zip(missing, encoded, strict=True):
             todo[i].encoded = result
+        if self.along is not None:
+            self.along("notes", inputs, encoded, control)
         await self._cache.keep([keys[i] for i in missing], encoded)
 
 
 class ImageEncoder:
     """Images: fetched by claim check or inline, decoded in their own processes, then the imaging network.
 
-    While the image source is down, images wait behind a breaker; nothing else does.
+    While the image source is down, images wait behind a breaker; nothing else does. The rest is as for NoteEncoder.
     """
 
     def __init__(
-        self, models: Models, threads: Threads, store: ContextStore, identity: Identity, count: Count,
+        self, suites: Suites, threads: Threads, store: ContextStore, identity: Identity, count: Count,
         source: ImageSource, pool: DecodePool, breaker: Breaker,
     ) -> None:  # fmt: skip
-        self._models, self._threads = models, threads
+        self._suites, self._threads = suites, threads
+        self.along: Along | None = None
         self._source, self._pool, self._breaker = source, pool, breaker
-        self._cache = _Cache("image", models.imaging.version, store, identity, count)
+        self._cache = _Cache("image", store, identity, count)
 
     async def encode(self, records: Sequence[Record], control: Control) -> None:
         """See Encoder."""
         todo = _allowed(records, "imaging", control)
         fetched = await asyncio.gather(*(self._bytes(record) for record in todo))
-        readable = [(record, data) for record, data in zip(todo, fetched, strict=True) if data is not None]
-        todo = [record for record, _ in readable]
-        missing, keys = await self._cache.fill(todo, [data for _, data in readable])
-        pixels = await asyncio.gather(*(self._pixels(*readable[i]) for i in missing))
+        data = {id(record): content for record, content in zip(todo, fetched, strict=True) if content is not None}
+        readable = [record for record in todo if id(record) in data]
+        for models, some in _by_models(readable, "imaging", control, self._suites):
+            await self._some(some, [data[id(record)] for record in some], models.imaging, control)
+
+    async def _some(
+        self, todo: Sequence[Record], data: Sequence[bytes], model: ImagingModel, control: Control
+    ) -> None:  # fmt: skip
+        missing, keys = await self._cache.fill(todo, data, model.version)
+        pixels = await asyncio.gather(*(self._pixels(todo[i], data[i]) for i in missing))
         decoded = [(i, image) for i, image in zip(missing, pixels, strict=True) if image is not None]
         if not decoded:
             return
-        model = self._models.imaging
-        encoded = await _isolated(
-            self._threads, "imaging", lambda images: model.encode(np.stack(images)), [image for _, image in decoded]
-        )
+        images = [image for _, image in decoded]
+        encoded = await _isolated(self._threads, "imaging", lambda some: model.encode(np.stack(some)), images)
         for (i, _), result in zip(decoded, encoded, strict=True):
             todo[i].encoded = result
+        if self.along is not None:
+            self.along("imaging", images, encoded, control)
         await self._cache.keep([keys[i] for i, _ in decoded], encoded)
 
     async def _bytes(self, record: Record) -> bytes | None:
@@ -167,6 +197,20 @@ def _allowed(records: Sequence[Record], model: str, control: Control) -> list[Re
     return todo
 
 
+def _by_models(
+    records: Sequence[Record], model: str, control: Control, suites: Suites
+) -> list[tuple[Models, Sequence[Record]]]:  # fmt: skip
+    """Records with the models that their patients get; all with the same ones where there is no canary of `model`."""
+    switch, picks = control.switches.get(model), suites.standing()
+    if switch is None or switch.canary is None:
+        return [(picks.live(control).suite.models, records)]
+    found: dict[str, tuple[Models, list[Record]]] = {}
+    for record in records:
+        models = picks.of(record.patient, control).suite.models
+        found.setdefault(models.versions[model], (models, []))[1].append(record)
+    return list(found.values())
+
+
 async def _isolated(threads: Threads, name: str, encode: Callable[[list], list[Encoded]], items: list) -> list[Encoded]:  # type: ignore[type-arg]
     """Encode items; one that makes the model fail is found by halving and gets a result without embedding."""
     try:
@@ -189,13 +233,15 @@ def _text(record: Record) -> str:
 class _Cache:
     """Encoder results by content."""
 
-    def __init__(self, kind: str, version: str, store: ContextStore, identity: Identity, count: Count) -> None:
-        self._kind, self._scope = kind, f"{kind}:{version}"
+    def __init__(self, kind: str, store: ContextStore, identity: Identity, count: Count) -> None:
+        self._kind = kind
         self._store, self._identity, self._count = store, identity, count
 
-    async def fill(self, records: Sequence[Record], data: Sequence[bytes]) -> tuple[list[int], list[bytes]]:
-        """Give records what is cached; the indices that are not, and all keys."""
-        keys = [self._identity.content(self._scope, each) for each in data]
+    async def fill(
+        self, records: Sequence[Record], data: Sequence[bytes], version: str
+    ) -> tuple[list[int], list[bytes]]:  # fmt: skip
+        """Give records what is cached of a version of the model; the indices that are not, and all keys."""
+        keys = [self._identity.content(f"{self._kind}:{version}", each) for each in data]
         if not keys:
             return [], []
         try:
@@ -238,6 +284,7 @@ def _pack(encoded: Encoded) -> bytes:
             "possible": encoded.possible,
             "certain": encoded.certain,
             "model": encoded.model,
+            "version": encoded.version,
         }
     )
 
@@ -263,4 +310,5 @@ def _read(data: dict[str, Any]) -> Encoded:
         tuple(data["possible"]),
         tuple(data["certain"]),
         data["model"],
+        data["version"],
     )

@@ -144,6 +144,7 @@ class NotesModel:
                     possible=tuple(possible[i, top].tolist()),
                     certain=tuple(sure[i, top].tolist()),
                     model=self.digest,
+                    version=self.version,
                 )
             )
         return results
@@ -181,6 +182,7 @@ class ImagingModel:
                     possible=tuple(possible[i].tolist()),
                     certain=tuple((possible[i] & alone[i]).tolist()),
                     model=self.digest,
+                    version=self.version,
                 )
             )
         return results

@@ -12,6 +12,7 @@ from workers.records import Applied, Publish
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _ANSWER_SECONDS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
 _SECONDS_A_DAY = 86_400
+_DIFFERENCES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -89,11 +90,18 @@ class Metrics:
         self.shadow_patients = Counter(
             prefix + "shadow_patients", "Patients scored by a candidate that changes nothing.", registry=registry
         )
+        self.shadow_records = Counter(
+            prefix + "shadow_records", "Notes and images that a candidate encoded along.", ("model",), registry=registry
+        )
+        self.shadow_difference = Histogram(
+            prefix + "shadow_risk_difference", "Absolute difference of a candidate's fused risk.",
+            buckets=_DIFFERENCES, registry=registry,
+        )  # fmt: skip
         self.shadow_skipped = Counter(
             prefix + "shadow_skipped_batches", "Batches that a candidate could not keep up with.", registry=registry
         )
         self.shadow_differs = Counter(
-            prefix + "shadow_differs", "Patients for whom a candidate says something else.", ("what",),
+            prefix + "shadow_differs", "Patients, notes or images of which a candidate says something else.", ("what",),
             registry=registry,
         )  # fmt: skip
         self.publish_retries = Counter(prefix + "publish_retries", "Publishing retried.", ("error",), registry=registry)

@@ -20,6 +20,7 @@ from models.clinical.truth import FALSE, TRUE, UNKNOWN
 from models.clinical.variables import READINGS
 from models.columns import COLUMNS, INDEX
 from topics import headers as names
+from topics.catalogue import IMAGING, NOTES
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
 from workers.alert_body import AlertBodies
@@ -37,6 +38,7 @@ _TRUTH: Final = {TRUE: True, FALSE: False}
 _ANSWERS: Final[tuple[list[str] | None, ...]] = ([], ["no"], ["yes"], ["no", "yes"], None)
 """By code of `models.conformal.answers`; UNKNOWN, -1, is the last."""
 
+_ENCODER: Final = {NOTES: "notes", IMAGING: "imaging"}
 Ages = tuple[dict[str, int], list[str]]
 _NO_AGES: Final[Ages] = ({}, [])
 _READINGS: Final = [INDEX[name] for name in READINGS]
@@ -206,10 +208,17 @@ class BodyBuilder:
                 "queue_ms": max(0, verdict.started_ms - source.received_ms),
                 "process_ms": max(0, verdict.now_ms - verdict.started_ms),
             },
-            "models": self._versions,
+            "models": self._used(record.encoded, source.topic),
             "control_offset": verdict.control_offset,
             "control": verdict.control,
         }
+
+    def _used(self, encoded: Encoded | None, topic: str) -> dict[str, str | None]:
+        """Versions of what took part; a note or image may have been encoded just before a promotion."""
+        name = _ENCODER.get(topic)
+        if name is None or encoded is None or not encoded.version or encoded.version == self._versions[name]:
+            return self._versions
+        return {**self._versions, name: encoded.version}
 
     def _risks(self, i: int) -> list[dict[str, Any]]:
         risks = self._found.risks

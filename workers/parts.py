@@ -83,7 +83,7 @@ def build_parts(
     )
     encoders: dict[str, Encoder] = {}
     if "notes" in settings.only:
-        encoders[NOTES] = NoteEncoder(models, threads, store, identity, count)
+        encoders[NOTES] = NoteEncoder(shelf, threads, store, identity, count)
     if "imaging" in settings.only:
-        encoders[IMAGING] = ImageEncoder(models, threads, store, identity, count, source, pool, Breaker())
+        encoders[IMAGING] = ImageEncoder(shelf, threads, store, identity, count, source, pool, Breaker())
     return Parts(decider, models, identity, threads, encoders, pool, source, shelf)

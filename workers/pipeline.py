@@ -181,6 +181,7 @@ class Pipeline:
         with self._timed("context_read"):
             contexts, degraded = await self._patients.read(patients)
         control = self._board.snapshot(_now_ms())
+        earlier = None if self._shadow is None else self._shadow.before(contexts, control)
         work = Work(records, slots, contexts, degraded)
         with self._timed("decide"):
             decisions = await self._threads.run("decide", lambda: self._compute(work, control))
@@ -198,8 +199,9 @@ class Pipeline:
         self._count(published, refused, repeated)
         self._count_answers(applied)
         self._metrics.count_burden(published)
-        if self._shadow is not None and published:
-            self._shadow.offer(contexts, control)
+        if self._shadow is not None and earlier is not None:
+            judged = {slot[each.record.patient]: each.record for each in published}
+            self._shadow.offer(contexts, judged, earlier, control)
         # What could not be published must not be remembered as told: those contexts are made anew without it.
         lost = {id(each.source) for each in refused_outputs}
         tainted = {record.patient for record in records if id(record.source) in lost}

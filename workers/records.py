@@ -55,6 +55,7 @@ class Encoded:
         possible: Beside `probability`: the label cannot be ruled out.
         certain: Beside `probability`: nothing else is left.
         model: Digest of the encoder's version; 0 where it is not known.
+        version: Of the encoder; empty where there was none.
     """
 
     embedding: NDArray[np.float32]
@@ -67,6 +68,7 @@ class Encoded:
     possible: tuple[bool, ...] = ()
     certain: tuple[bool, ...] = ()
     model: int = 0
+    version: str = ""
 
 
 @dataclass(slots=True)

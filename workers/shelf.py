@@ -1,39 +1,35 @@
 """Versions of models in a running worker: loaded off the event loop, then taken from one batch to the next.
 
 Control names a version, a candidate for a share of the patients, or a candidate that only scores along. Until a
-version is loaded, and where it cannot be, the one before it stays in use and every result says so. What each batch uses
-follows from its snapshot of control alone, so that a change lies between batches.
-
-Vitals, fusion and ranker change so. Notes and imaging change at a start, together with the fusion that reads their
-embeddings.
+version is loaded, and where it cannot be, the one before it stays in use and every result says so
+(`workers.standing`). What a batch uses follows from its snapshot of control and from what was loaded when it began, so
+that a change lies between batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import structlog
 import torch
 
-from models.bundle import ARTEFACTS, Bundle, load_bundle, strangers, versions, with_parts
+from models.bundle import ARTEFACTS, Bundle, load_bundle, versions, with_parts
 from models.weights import WeightsError, read_manifest
-from topics.control_settings import ModelSwitch
-from topics.reasons import Reason
-from workers.arms import Arm, Suite, in_share
+from topics.control_settings import Choice
+from workers.arms import Suite
+from workers.context import COLUMN_COUNT, EMBEDDING, HIDDEN, blank
 from workers.control import Control
 from workers.inference import Models
 from workers.judge import Judge
+from workers.standing import Named, Standing, wanted
 
 log = structlog.get_logger(__name__)
 
 PROMOTED_WITHIN_S: Final = 10.0
 """Promise: from the broker's acknowledgement of a control record that names a version, which lies whole in the models
 folder of the worker, until the worker's batches use it: the bound of control, and what loading takes."""
-
-Named = tuple[str, str]
-"""A model's name and version."""
 
 
 class Shelf:
@@ -47,148 +43,101 @@ class Shelf:
 
     def __init__(self, bundle: Bundle, folder: Path | None, device: torch.device) -> None:
         self._bundle, self._folder, self._device = bundle, folder, device
-        self._loaded: dict[Named, Bundle] = {}  # replaced as a whole: other threads read it
-        self._last: set[Named] = set()  # live versions that stay in use until what follows them is there
+        self._judge = _judge(bundle)
         self._absent: frozenset[Named] = frozenset()
-        self._suites: dict[frozenset[Named], Suite] = {}
-        self._arms: tuple[Control | None, dict[tuple[str, ...], Arm]] = (None, {})
-        self.base: Final = self._suite(frozenset(), {})
+        self._standing = Standing(bundle, self._suite, {}, {})
+        self.base: Final = self._standing.base
 
     @property
     def absent(self) -> frozenset[Named]:
         """Versions that control asks for and that could not be loaded."""
         return self._absent
 
+    def standing(self) -> Standing:
+        """What is loaded now; it does not change."""
+        return self._standing
+
     def load(self, control: Control) -> None:
         """Load what control asks for, and forget what it no longer does. Takes seconds: not for the event loop."""
-        wanted, failed = set(_wanted(control)), set()
-        loaded = {named: bundle for named, bundle in self._loaded.items() if named in wanted | self._last}
-        for name, version in sorted(wanted - loaded.keys()):
+        before = self._standing
+        asked, failed = set(wanted(control)), set()
+        kept = asked.union(*before.last.values())
+        loaded = {named: bundle for named, bundle in before.loaded.items() if named in kept}
+        for name, version in sorted(asked - loaded.keys()):
             if self._bundle.versions.get(name) == version:
                 continue
             try:
-                loaded[name, version] = load_bundle(self._place(name, version), self._device)
-                log.info("model_version_loaded", model=name, version=version)
-            except WeightsError as error:
+                loaded[name, version] = self._read(name, version)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with a version, the one in use goes on
                 failed.add((name, version))
                 if (name, version) not in self._absent:
-                    log.warning("model_version_unavailable", model=name, version=version, advice=str(error))
-        self._loaded = loaded
-        own = self._bundle.versions
-        live = {(name, switch.version) for name, switch in control.switches.items() if switch.version is not None}
-        self._last = {
-            (name, version)
-            for name, version in self._last | live
-            if name in control.switches and (name, version) in loaded
-            and ((name, version) in live or (name, control.switches[name].version) in failed)
-            and own.get(name) != version
-        }  # fmt: skip
-        self._suites = {key: suite for key, suite in self._suites.items() if key <= loaded.keys()}
-        self._absent = frozenset(failed)
-        self._arms = (None, {})
+                    advice = str(error) if isinstance(error, WeightsError) else type(error).__name__
+                    log.warning("model_version_unavailable", model=name, version=version, advice=advice)
+        there = Standing(self._bundle, self._suite, loaded, {}, before)
+        last = {name: choice for name in control.switches if (choice := _last(name, control, before, there))}
+        after = Standing(self._bundle, self._suite, loaded, last, there)
+        after.live(control)  # made here, not by the first batch
+        after.shadow(control)
+        self._standing, self._absent = after, frozenset(failed)
 
-    def live(self, control: Control) -> Arm:
-        """See Suites."""
-        return self._arm((), control)
-
-    def of(self, patient: bytes, control: Control) -> Arm:
-        """See Suites."""
-        canary = tuple(
-            name
-            for name, switch in sorted(control.switches.items())
-            if switch.canary is not None and in_share(patient, name, switch.share or 0.0)
-        )
-        return self._arm(canary, control)
-
-    def shadow(self, control: Control) -> tuple[Suite, dict[str, str]] | None:
-        """The live suite with the candidates that score along, and their versions; None where there are none."""
-        loaded = self._loaded
-        candidates = {name: switch.shadow for name, switch in control.switches.items() if switch.shadow is not None}
-        there = {name: version for name, version in candidates.items() if self._has((name, version), loaded)}
-        if not there:
-            return None
-        return self._suite(self._key({**self._chosen((), control, loaded), **there}), loaded), there
-
-    def _arm(self, canary: tuple[str, ...], control: Control) -> Arm:
-        known, arms = self._arms
-        if known is not control:
-            arms = {}
-            self._arms = (control, arms)
-        arm = arms.get(canary)
-        if arm is None:
-            arm = arms[canary] = self._make(canary, control)
-        return arm
-
-    def _make(self, canary: tuple[str, ...], control: Control) -> Arm:
-        loaded = self._loaded
-        chosen = self._chosen(canary, control, loaded)
-        suite = self._suite(self._key(chosen), loaded)
-        reasons = []
-        if not self._absent.isdisjoint(_asked(canary, control).items()):
-            reasons.append(Reason.MODEL_VERSION_UNAVAILABLE)
-        if suite.without_fusion:
-            reasons.append(Reason.FUSION_MISFIT)
-        inside = tuple(name for name in canary if chosen.get(name) == control.switches[name].canary)
-        return Arm(suite, canary=inside, reasons=tuple(reasons))
-
-    def _chosen(self, canary: tuple[str, ...], control: Control, loaded: Mapping[Named, Bundle]) -> dict[str, str]:
-        """Version by name, of what control asks for and is there; what is not leaves what was in use before."""
-        last = dict(self._last)
-        found: dict[str, str] = {}
-        for name, switch in control.switches.items():
-            asked = (switch.canary if name in canary else None, switch.version)
-            for version in (*asked, last.get(name) if switch.version is not None else None):
-                if version is not None and self._has((name, version), loaded):
-                    found[name] = version
-                    break
-        return found
-
-    def _key(self, chosen: Mapping[str, str]) -> frozenset[Named]:
-        own = self._bundle.versions
-        return frozenset((name, version) for name, version in chosen.items() if own.get(name) != version)
-
-    def _suite(self, key: frozenset[Named], loaded: Mapping[Named, Bundle]) -> Suite:
-        suite = self._suites.get(key)
-        if suite is None:
-            bundle = with_parts(self._bundle, {name: loaded[name, version] for name, version in key})
-            misfit = any(line.startswith("fusion ") for line in strangers(bundle.manifests))
-            judge = Judge(bundle.ranker.catalogue, bundle.ranker)
-            suite = self._suites[key] = Suite(Models.of(bundle, self._device), judge, without_fusion=misfit)
-        return suite
-
-    def _has(self, named: Named, loaded: Mapping[Named, Bundle]) -> bool:
-        name, version = named
-        return named in loaded or self._bundle.versions.get(name) == version
-
-    def _place(self, name: str, version: str) -> Path:
-        """Where a version lies.
+    def _read(self, name: str, version: str) -> Bundle:
+        """The worker's own bundle with another version of one model.
 
         Raises:
-            WeightsError: It is not there, or was never trained.
+            WeightsError: There is none, it is damaged, was never trained, or does not go with the rest.
         """
+        made = with_parts(self._bundle, {name: load_bundle(self._place(name, version), self._device)})
+        _try(self._suite(made, misfit=False))
+        log.info("model_version_loaded", model=name, version=version)
+        return made
+
+    def _suite(self, bundle: Bundle, misfit: bool) -> Suite:
+        judge = self._judge if bundle.ranker is self._bundle.ranker else _judge(bundle)
+        return Suite(Models.of(bundle, self._device), judge, without_fusion=misfit)
+
+    def _place(self, name: str, version: str) -> Path:
+        """Where a version lies."""
         places = [] if self._folder is None else versions(self._folder, name)
+        damaged: WeightsError | None = None
         for place in (*places, ARTEFACTS / name):
-            manifest = read_manifest(place)
-            if manifest.version == version:
+            try:
+                manifest = read_manifest(place)
+            except WeightsError as error:  # another version may be whole
+                damaged = error if place.name == version else damaged
+                continue
+            if (manifest.name, manifest.version) == (name, version):
                 if not manifest.trained:
                     raise WeightsError(f"{name} {version} was never trained: its results mean nothing")
                 return place
         where = self._folder or "the shipped models: set WARDSTREAM_MODELS_DIR"
-        raise WeightsError(f"there is no {name} {version} in {where}")
+        raise damaged or WeightsError(f"there is no {name} {version} in {where}")
 
 
-def _asked(canary: tuple[str, ...], control: Control) -> dict[str, str]:
-    """Version by name that control asks for."""
-    asked = {name: _of(switch, canary=name in canary) for name, switch in control.switches.items()}
-    return {name: version for name, version in asked.items() if version is not None}
+def _try(suite: Suite) -> None:
+    """Run each model once: what does not fit the others must show before a patient needs it.
+
+    Raises:
+        WeightsError: Shapes do not fit; or whatever a model raises.
+    """
+    models = suite.models
+    vitals = models.vitals
+    if vitals.hidden > HIDDEN:
+        raise WeightsError(f"its state of {vitals.hidden} does not fit a context: {HIDDEN} at most")
+    columns, static = np.full((1, COLUMN_COUNT), 80.0, np.float32), np.full((1, 3), np.nan, np.float32)
+    vitals.explain(np.zeros((1, vitals.hidden), np.float32), columns, columns, columns, static)
+    suite.judge.assess(blank(1), models, Control())
+    for encoded in (models.notes.encode(["try"]), models.imaging.encode(np.zeros((1, 1, 224, 224), np.float32))):
+        if encoded[0].embedding.shape != (EMBEDDING,):
+            raise WeightsError(f"its embedding does not fit a context: {EMBEDDING} floats")
 
 
-def _of(switch: ModelSwitch, *, canary: bool) -> str | None:
-    return switch.canary if canary else switch.version
+def _judge(bundle: Bundle) -> Judge:
+    return Judge(bundle.ranker.catalogue, bundle.ranker)
 
 
-def _wanted(control: Control) -> Iterator[Named]:
-    for name, switch in control.switches.items():
-        for version in (switch.version, switch.canary, switch.shadow):
-            if version is not None:
-                yield name, version
+def _last(name: str, control: Control, before: Standing, there: Standing) -> Choice:
+    """What of a model stays in use until the version that control asks for is there; nothing where it asks for none."""
+    asked = control.switches[name].to_use
+    if not asked:
+        return ()
+    return asked if there.there(asked) else before.last.get(name, ())

@@ -171,14 +171,17 @@ def model(  # noqa: PLR0913 - one option a field
     shadow: Annotated[str | None, typer.Option(help="Candidate that scores along and changes nothing.")] = None,
     canary: Annotated[str | None, typer.Option(help="Candidate for a share of the patients.")] = None,
     share: Annotated[float | None, typer.Option(help="That share, to 1.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="Fusion that goes with --version: both change at once.")] = None,
+    shadow_fusion: Annotated[str | None, typer.Option(help="Fusion that goes with --shadow.")] = None,
+    canary_fusion: Annotated[str | None, typer.Option(help="Fusion that goes with --canary.")] = None,
     lasts: _For = None,
     until: _Until = None,
     dry_run: _DryRun = False,
 ) -> None:
     """Set one model: on or off, which version, and which candidates run beside it. Rules go on in any case.
 
-    Replaces all that was set for that model before. Versions other than those that workers started with are for vitals,
-    fusion and ranker, and must lie in the models folder of every worker.
+    Replaces all that was set for that model before. Versions other than those that workers started with must lie in the
+    models folder of every worker. A fusion reads what vitals, notes and imaging make: name the one trained with them.
 
     Example:  wardstream control model imaging --off --actor dr.lee --reason "New X-ray unit, not evaluated"
 
@@ -187,8 +190,12 @@ def model(  # noqa: PLR0913 - one option a field
     from topics.control_settings import ModelSwitch
     from workers.cli import control_write as write
 
-    given = {"version": version, "shadow": shadow, "canary": canary, "share": share}
+    given = {
+        "version": version, "shadow": shadow, "canary": canary, "share": share, "fusion": fusion,
+        "shadow_fusion": shadow_fusion, "canary_fusion": canary_fusion,
+    }  # fmt: skip
     setting = write.made(lambda: ModelSwitch.model_validate({"name": name, "enabled": on, **given}))
+    write.check_versions(setting, load_settings().models_dir)
     _set(setting, actor, reason, lasts, until, dry_run=dry_run)
 
 

@@ -71,8 +71,13 @@ def in_words(setting: Setting | None) -> str:
         case None:
             return "default"
         case ModelSwitch():
-            said = setting.model_dump(include={"version", "shadow", "canary", "share"}, exclude_none=True)
-            return ", ".join(["on" if setting.enabled else "off", *(f"{name} {value}" for name, value in said.items())])
+            said = setting.model_dump(exclude={"kind", "name", "enabled"}, exclude_none=True)
+            return ", ".join(
+                [
+                    "on" if setting.enabled else "off",
+                    *(f"{name.replace('_', ' ')} {value}" for name, value in said.items()),
+                ]
+            )
         case KillSwitch() | RulesOnly():
             return "on" if setting.on else "off"
         case Mute():

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -18,7 +19,16 @@ from pydantic import ValidationError
 from topics import headers as names
 from topics.codec import Rejected, decode
 from topics.control import LIMITS_MAX, MUTE_MAX, ControlEvent, Reasoning
-from topics.control_settings import EVERYWHERE, SUBJECT, Mute, PatientLimits, Setting, Thresholds, WardPolicy
+from topics.control_settings import (
+    EVERYWHERE,
+    SUBJECT,
+    ModelSwitch,
+    Mute,
+    PatientLimits,
+    Setting,
+    Thresholds,
+    WardPolicy,
+)
 from topics.events import SCHEMA_VERSION, Contract, Identifier
 from workers.alert_policy import Policy
 from workers.alerts import ACTION_OF
@@ -30,6 +40,7 @@ from workers.settings import DEVELOPMENT_KEY, Settings
 
 if TYPE_CHECKING:
     from models.clinical.actions import Catalogue
+    from models.weights import Manifest
 
 ALERTED: Final = frozenset(ACTION_OF.values())
 """The actions that alerts are about; no other ever pages."""
@@ -116,6 +127,37 @@ def check_subject(subject: str) -> None:
     """
     if not SUBJECT.fullmatch(subject):
         raise UserError(f"{subject} names no setting: `control show` lists those that are set")
+
+
+def check_versions(switch: Setting, folder: Path | None) -> None:
+    """Refuse a version that no worker will use, as far as this machine can tell; say which it does not have.
+
+    Raises:
+        UserError: It was never trained.
+    """
+    named = (*switch.to_use, *switch.for_some, *switch.along) if isinstance(switch, ModelSwitch) else ()
+    for name, version in named:
+        manifest = _manifest(folder, name, version)
+        if manifest is None:
+            where = "WARDSTREAM_MODELS_DIR is not set" if folder is None else f"it is not in {folder}"
+            said = f"note: {name} {version} is not on this machine: {where}; a worker without it keeps what it uses"
+            err.print(said, markup=False, soft_wrap=True)
+        elif not manifest.trained:
+            raise UserError(f"{name} {version} was never trained: its results mean nothing, and no worker uses it")
+
+
+def _manifest(folder: Path | None, name: str, version: str) -> Manifest | None:
+    from models.bundle import ARTEFACTS, versions
+    from models.weights import WeightsError, read_manifest
+
+    for place in (*(versions(folder, name) if folder is not None else ()), ARTEFACTS / name):
+        try:
+            manifest = read_manifest(place)
+        except WeightsError:
+            continue
+        if manifest.version == version:
+            return manifest
+    return None
 
 
 def pseudonym(settings: Settings, patient_id: str) -> str:

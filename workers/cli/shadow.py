@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import orjson
@@ -24,6 +25,20 @@ _COUNTED = (
     ("model_alert_differs", "model alert differs"),
     ("lists", "lists of actions"),
     ("same_first_action", "same first action"),
+)
+
+_MEANS = (
+    ("mean_difference", "mean difference of the risk"),
+    ("largest_difference", "largest"),
+    ("overlap_of_first_five", "overlap of the first five actions"),
+)
+_ENCODED = (
+    ("batches", "batches compared"),
+    ("skipped_batches", "batches skipped"),
+    ("failed_batches", "batches failed"),
+    ("records", "records"),
+    ("same_first_label", "same first label"),
+    ("foreign_differs", "foreign or not differs"),
 )
 
 
@@ -77,11 +92,20 @@ def table(found: dict[str, dict[str, Any]]) -> Table:
     made = Table("since the candidate began", *found, box=None, pad_edge=False)
     names = [", ".join(f"{name} {version}" for name, version in one["candidates"].items()) for one in found.values()]
     made.add_row("candidate", *names)
-    for field, words in _COUNTED:
-        made.add_row(words, *(str(one[field]) for one in found.values()))
-    for field, words in (
-        ("mean_difference", "mean difference of the risk"), ("largest_difference", "largest"),
-        ("overlap_of_first_five", "overlap of the first five actions"),
-    ):  # fmt: skip
-        made.add_row(words, *("-" if one[field] is None else f"{one[field]:.4f}" for one in found.values()))
+    if any(one["batches"] or not one["encoders"] for one in found.values()):
+        _rows(made, list(found.values()), _COUNTED, _MEANS)
+    for name in ("notes", "imaging"):
+        some = [one["encoders"].get(name, {}) for one in found.values()]
+        if any(some):
+            made.add_row(name)
+            _rows(made, some, _ENCODED, (("mean_difference", "mean difference of the first label"),))
     return made
+
+
+def _rows(
+    made: Table, reports: list[dict[str, Any]], counted: Iterable[tuple[str, str]], means: Iterable[tuple[str, str]]
+) -> None:  # fmt: skip
+    for field, words in counted:
+        made.add_row(words, *(str(one.get(field, "-")) for one in reports))
+    for field, words in means:
+        made.add_row(words, *("-" if one.get(field) is None else f"{one[field]:.4f}" for one in reports))

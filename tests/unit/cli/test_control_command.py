@@ -10,12 +10,13 @@ from rich.console import Console
 
 from models.clinical.actions import Catalogue
 from tests.unit.workers.test_audit import audited, event, of, record
+from tests.unit.workers.versions import another
 from topics import headers
 from topics.codec import Decoded, decode
 from topics.control import ControlEvent
 from topics.control_settings import KillSwitch, ModelSwitch, Mute, Thresholds
 from workers.cli import audit, control_state, control_write
-from workers.cli.control_write import ALERTED, Signature, made, notes, signed, taken_back, ward
+from workers.cli.control_write import ALERTED, Signature, check_versions, made, notes, signed, taken_back, ward
 from workers.cli.errors import UserError
 from workers.cli.moments import ago, moment, span
 from workers.control_record import read_change
@@ -242,3 +243,32 @@ class TestTrail:
     def test_markup_in_reasons_is_shown_and_not_obeyed(self):
         found = of(KillSwitch(on=True)).model_copy(update={"reason": "[bold]x"})
         assert "[bold]x" in printed(audit.table([found]))[1]
+
+
+class TestVersions:
+    def test_a_version_that_was_never_trained_is_refused(self, tmp_path):
+        version = another(tmp_path, "ranker", trained=False)
+        with pytest.raises(UserError, match="never trained"):
+            check_versions(ModelSwitch(name="ranker", version=version), tmp_path)
+
+    @pytest.mark.parametrize("field", ["fusion", "canary_fusion"])
+    def test_nor_is_a_fusion_that_was_not(self, tmp_path, field):
+        version = another(tmp_path, "fusion", trained=False)
+        beside = {"fusion": {"version": "1"}, "canary_fusion": {"canary": "1", "share": 0.5}}[field]
+        with pytest.raises(UserError, match="fusion .* was never trained"):
+            check_versions(ModelSwitch(name="vitals", **beside, **{field: version}), tmp_path)
+
+    def test_what_this_machine_lacks_is_noted(self, tmp_path, capsys):
+        check_versions(ModelSwitch(name="ranker", shadow="9.9.9+00000000"), tmp_path)
+        assert "ranker 9.9.9+00000000 is not on this machine" in " ".join(capsys.readouterr().err.split())
+
+    def test_what_is_there_is_not_remarked_on(self, tmp_path, capsys):
+        version = another(tmp_path, "ranker")
+        (tmp_path / "ranker" / "0-damaged").mkdir()
+        (tmp_path / "ranker" / "0-damaged" / "manifest.json").write_text("{")
+        check_versions(ModelSwitch(name="ranker", version=version), tmp_path)
+        assert capsys.readouterr().err == ""
+
+    def test_all_that_is_set_is_shown(self):
+        setting = ModelSwitch(name="vitals", version="2", fusion="3", canary="4", canary_fusion="5", share=0.1)
+        assert control_state.in_words(setting) == "on, version 2, canary 4, share 0.1, fusion 3, canary fusion 5"

@@ -13,8 +13,9 @@ import pytest
 import structlog
 
 from tests.fakes import FakeStore
-from tests.unit.workers.made import IDENTITY, image, models, note, record
+from tests.unit.workers.made import IDENTITY, image, judge, models, note, record
 from topics.reasons import Reason
+from workers.arms import OneSuite, Suite
 from workers.breaker import Breaker
 from workers.context import EMBEDDING, FOREIGN, UNREADABLE
 from workers.control import Control
@@ -107,10 +108,14 @@ def counts():
     return []
 
 
+def suites(**fakes):
+    return OneSuite(Suite(SimpleNamespace(**fakes), judge()))
+
+
 @pytest.fixture
 def notes(threads, store, counts):
     model = FakeNotes()
-    made = NoteEncoder(SimpleNamespace(notes=model), threads, store, IDENTITY, lambda *counted: counts.append(counted))
+    made = NoteEncoder(suites(notes=model), threads, store, IDENTITY, lambda *counted: counts.append(counted))
     made.model = model
     return made
 
@@ -118,7 +123,7 @@ def notes(threads, store, counts):
 def image_encoder(threads, store, source, breaker=None):
     model = FakeImaging()
     made = ImageEncoder(
-        SimpleNamespace(imaging=model), threads, store, IDENTITY, lambda *_: None, source, FakePool(),
+        suites(imaging=model), threads, store, IDENTITY, lambda *_: None, source, FakePool(),
         breaker or Breaker(),
     )  # fmt: skip
     made.model = model
@@ -151,7 +156,7 @@ class TestNotes:
     async def test_another_version_does_not_read_what_an_older_one_wrote(self, notes, threads, store):
         await notes.encode([record(note("p1", 0, "same"))], CONTROL)
         newer = FakeNotes(version="2")
-        made = NoteEncoder(SimpleNamespace(notes=newer), threads, store, IDENTITY, lambda *_: None)
+        made = NoteEncoder(suites(notes=newer), threads, store, IDENTITY, lambda *_: None)
         await made.encode([record(note("p1", 0, "same"))], CONTROL)
         assert newer.asked == [["same"]]
 
@@ -214,9 +219,13 @@ class TestNotes:
             record(note("p1", k, text)) for k, text in enumerate(["Chest pain.", "Well. " * 50, "?", "Fever " * 900])
         ]
         alone = [record(note("p1", k, r.event.text)) for k, r in enumerate(made)]
-        await NoteEncoder(models(), threads, FakeStore(), IDENTITY, lambda *_: None).encode(made, CONTROL)
+        await NoteEncoder(OneSuite(Suite(models(), judge())), threads, FakeStore(), IDENTITY, lambda *_: None).encode(
+            made, CONTROL
+        )
         for each in alone:
-            await NoteEncoder(models(), threads, FakeStore(), IDENTITY, lambda *_: None).encode([each], CONTROL)
+            await NoteEncoder(
+                OneSuite(Suite(models(), judge())), threads, FakeStore(), IDENTITY, lambda *_: None
+            ).encode([each], CONTROL)
         for one, other in zip(made, alone, strict=True):
             np.testing.assert_allclose(one.encoded.embedding, other.encoded.embedding, atol=1e-4)
             assert one.encoded.labels == other.encoded.labels

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from itertools import count
 
-import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from models.bundle import ARTEFACTS, load_bundle
 from models.weights import read_manifest
-from tests.unit.workers.made import IDENTITY, ILL, NOW_MS, Ward, encoded, note, record, vitals
+from tests.unit.workers.made import ILL, NOW_MS, Ward, encoded, image, note, record, vitals
 from tests.unit.workers.versions import another
 from topics.control_settings import ModelSwitch
 from topics.reasons import Reason
 from workers.control import Control
 from workers.decide import Decider
-from workers.shadow import add, compare
 from workers.shelf import Shelf
 
 BUILT_ON = read_manifest(ARTEFACTS / "fusion").built_on
@@ -58,9 +57,17 @@ def ward(shelf: Shelf) -> Ward:
 
 
 class TestPromotion:
-    def test_until_it_is_loaded_the_one_before_stays_and_nothing_is_wrong(self, shelf, versions):
+    def test_until_it_is_loaded_the_one_before_stays_and_results_say_so(self, shelf, versions):
         body = ward(shelf).body(vitals(), control=control(ranker={"version": versions["ranker"]}))
-        assert (body["models"]["ranker"], body["status"]) == (SHIPPED["ranker"], "ok")
+        assert (body["models"]["ranker"], body["status"]) == (SHIPPED["ranker"], "degraded")
+        assert Reason.MODEL_VERSION_UNAVAILABLE in body["reasons"]
+
+    def test_what_a_batch_began_with_does_not_change_when_more_is_loaded(self, shelf, versions):
+        wanted, begun = control(ranker={"version": versions["ranker"]}), shelf.standing()
+        before = begun.live(wanted).suite
+        shelf.load(wanted)
+        assert begun.live(wanted).suite is before
+        assert shelf.standing().live(wanted).suite is not before
 
     def test_then_results_are_of_the_new_one(self, shelf, versions):
         wanted = control(ranker={"version": versions["ranker"]})
@@ -106,6 +113,41 @@ class TestPromotion:
         assert one["models"]["vitals"] == versions["vitals"]
         assert one["risks"][0]["probability"] == pytest.approx(two["risks"][0]["probability"], abs=1e-4)
 
+    @pytest.mark.parametrize("event", [note("patient-1", 70), image("patient-1", 70)])
+    def test_the_first_note_or_image_after_it_has_the_risk_of_the_new_model(self, shelf, versions, event):
+        wanted = control(vitals={"version": versions["vitals"], "fusion": versions["fusion"]})
+        shelf.load(wanted)
+        changed, from_the_start = ward(shelf), ward(shelf)
+        for minute in range(0, 60, 10):
+            changed.body(vitals("patient-1", minute, values=ILL), control=Control())
+            from_the_start.body(vitals("patient-1", minute, values=ILL), control=wanted)
+        one, two = (made.body(event, control=wanted, encoded=encoded()) for made in (changed, from_the_start))
+        assert one["risks"][0]["probability"] == pytest.approx(two["risks"][0]["probability"], abs=1e-4)
+
+    def test_a_damaged_neighbour_harms_no_other_version(self, tmp_path):
+        version = another(tmp_path, "ranker")
+        (tmp_path / "ranker" / "0-damaged").mkdir()
+        (tmp_path / "ranker" / "0-damaged" / "manifest.json").write_text("{")
+        made = Shelf(load_bundle(), tmp_path, torch.device("cpu"))
+        made.load(control(ranker={"version": version}))
+        assert not made.absent
+
+    @pytest.mark.parametrize("damage", ["manifest.json", "weights.safetensors"])
+    def test_a_damaged_version_is_absent(self, tmp_path, damage):
+        version = another(tmp_path, "ranker")
+        (tmp_path / "ranker" / version / damage).write_bytes(b"{")
+        made = Shelf(load_bundle(), tmp_path, torch.device("cpu"))
+        made.load(control(ranker={"version": version}))
+        assert made.absent == {("ranker", version)}
+
+    def test_a_version_on_which_a_model_fails_is_absent(self, tmp_path, monkeypatch):
+        version = another(tmp_path, "vitals")
+        made = Shelf(load_bundle(), tmp_path, torch.device("cpu"))
+        own = made.base.models.vitals.hidden
+        monkeypatch.setattr("workers.shelf.HIDDEN", own - 1)
+        made.load(control(vitals={"version": version}))
+        assert made.absent == {("vitals", version)}
+
 
 class TestFusionThatFits:
     def test_strangers_are_not_fused(self, shelf, versions):
@@ -113,6 +155,7 @@ class TestFusionThatFits:
         shelf.load(wanted)
         body = ward(shelf).body(vitals(values=ILL), control=wanted)
         assert Reason.FUSION_MISFIT in body["reasons"]
+        assert (Reason.MODEL_OFF in body["reasons"], body["control"]["models_off"]) == (False, [])
         assert (body["models"]["fusion"], body["status"]) == (None, "degraded")
         risks = {risk["name"]: risk["probability"] for risk in body["risks"]}
         assert risks["deterioration"] == risks["sepsis_6h"]
@@ -123,6 +166,34 @@ class TestFusionThatFits:
         body = ward(shelf).body(vitals(values=ILL), control=wanted)
         assert Reason.FUSION_MISFIT not in body["reasons"]
         assert body["models"]["fusion"] == versions["fusion"]
+
+    def test_one_setting_changes_both(self, shelf, versions):
+        wanted = control(vitals={"version": versions["vitals"], "fusion": versions["fusion"]})
+        shelf.load(wanted)
+        body = ward(shelf).body(vitals(values=ILL), control=wanted)
+        assert (body["models"]["vitals"], body["models"]["fusion"]) == (versions["vitals"], versions["fusion"])
+        assert body["reasons"] == ward(shelf).body(vitals(values=ILL))["reasons"]
+
+    def test_without_its_fusion_a_version_is_not_used(self, shelf, versions):
+        wanted = control(vitals={"version": versions["vitals"], "fusion": "9.9.9+00000000"})
+        shelf.load(wanted)
+        body = ward(shelf).body(vitals(values=ILL), control=wanted)
+        assert (body["models"]["vitals"], body["models"]["fusion"]) == (SHIPPED["vitals"], SHIPPED["fusion"])
+        assert Reason.MODEL_VERSION_UNAVAILABLE in body["reasons"]
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"name": "vitals", "fusion": "1"},
+            {"name": "ranker", "version": "1", "fusion": "2"},
+            {"name": "fusion", "version": "1", "fusion": "2"},
+            {"name": "notes", "shadow": "1", "shadow_fusion": "2"},
+            {"name": "vitals", "version": "1", "canary_fusion": "2"},
+        ],
+    )
+    def test_a_fusion_goes_with_a_version_of_what_it_reads(self, given):
+        with pytest.raises(ValidationError):
+            ModelSwitch(**given)
 
     def test_an_embedding_of_another_encoder_counts_as_absent(self):
         made = Ward()
@@ -163,43 +234,16 @@ class TestCanary:
                     a["action_id"] for a in other["recommendations"]
                 ]
 
+    def test_a_candidate_of_vitals_brings_its_fusion(self, shelf, versions):
+        wanted = control(vitals={"canary": versions["vitals"], "canary_fusion": versions["fusion"], "share": 1.0})
+        shelf.load(wanted)
+        body = ward(shelf).body(vitals(values=ILL), control=wanted)
+        assert (body["models"]["vitals"], body["models"]["fusion"]) == (versions["vitals"], versions["fusion"])
+        assert (Reason.FUSION_MISFIT in body["reasons"], body["control"]["canary"]) == (False, ["vitals"])
+
     def test_a_candidate_that_is_not_there_leaves_everybody_the_live_version(self, shelf):
         wanted = control(ranker={"canary": "9.9.9+00000000", "share": 1.0})
         shelf.load(wanted)
         body = ward(shelf).body(vitals(), control=wanted)
         assert (body["models"]["ranker"], body["control"]["canary"]) == (SHIPPED["ranker"], [])
         assert Reason.MODEL_VERSION_UNAVAILABLE in body["reasons"]
-
-
-class TestShadow:
-    def test_changes_no_result_and_no_context(self, shelf, versions):
-        wanted = control(vitals={"shadow": versions["vitals"]}, fusion={"shadow": versions["fusion"]})
-        shelf.load(wanted)
-        shadowed, plain = ward(shelf), ward(shelf)
-        event = vitals(values=ILL)
-        with_, without = shadowed.body(event, control=wanted), plain.body(event)
-        assert with_ | {"timing": None} == without | {"timing": None}
-        contexts = shadowed.contexts[IDENTITY.patient("patient-1")]
-        before = contexts.tobytes()
-        suite, names = shelf.shadow(wanted)
-        found = compare(contexts.copy(), shelf.base, suite, wanted)
-        assert contexts.tobytes() == before
-        assert names == {"vitals": versions["vitals"], "fusion": versions["fusion"]}
-        assert (found.patients, found.both) == (1, 1)
-        assert 0 < found.largest < 0.2
-
-    def test_a_candidate_equal_to_what_is_live_differs_in_nothing(self, shelf):
-        made = ward(shelf)
-        for k in range(5):
-            made.body(vitals(f"p{k}", 0, values=ILL))
-        contexts = np.concatenate(list(made.contexts.values()))
-        one = compare(contexts, shelf.base, shelf.base, Control())
-        assert (one.patients, one.band, one.alert, one.largest) == (5, 0, 0, 0.0)
-        assert (one.first, one.five, one.listed) == (5, 5.0, 5)
-        both = add(add(one, one), one)
-        assert (both.batches, both.patients, both.steps[0]) == (3, 15, 15)
-        assert both.report()["overlap_of_first_five"] == 1.0
-
-    def test_without_a_candidate_there_is_none(self, shelf):
-        assert shelf.shadow(Control()) is None
-        assert shelf.shadow(control(ranker={"shadow": "9.9.9+00000000"})) is None

@@ -22,6 +22,7 @@ def another(folder: Path, name: str, *, by: float = 1e-3, trained: bool = True, 
     changed = {key: value + by if value.is_floating_point() else value for key, value in state.items()}
     more = {"trained": trained, "version": "9.9.9"} | ({} if built_on is None else {"built_on": built_on})
     place = folder / name / "incoming"
-    made = save(place, changed, manifest.model_copy(update=more))
+    beside = {file: (ARTEFACTS / name / file).read_bytes() for file in manifest.files}
+    made = save(place, changed, manifest.model_copy(update=more), beside)
     place.rename(folder / name / made.version)
     return made.version
