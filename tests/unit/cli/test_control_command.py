@@ -255,7 +255,7 @@ class TestVersions:
     def test_nor_is_a_fusion_that_was_not(self, tmp_path, field):
         version = another(tmp_path, "fusion", trained=False)
         beside = {"fusion": {"version": "1"}, "canary_fusion": {"canary": "1", "share": 0.5}}[field]
-        with pytest.raises(UserError, match="fusion .* was never trained"):
+        with pytest.raises(UserError, match=r"fusion .* was never trained"):
             check_versions(ModelSwitch(name="vitals", **beside, **{field: version}), tmp_path)
 
     def test_what_this_machine_lacks_is_noted(self, tmp_path, capsys):
