@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from models.bundle import ARTEFACTS
+from models.weights import read_manifest
 from tests.e2e.harness import System
 from tests.e2e.load import VITALS, Planned, hours_ago
 from tests.integration.test_cli_tools import wardstream
@@ -29,7 +31,11 @@ RATE, SECONDS = 40, 40
 def versions(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "models"
     folder.mkdir()
-    return {"ranker": another(folder, "ranker"), "vitals": another(folder, "vitals")}
+    vitals = another(folder, "vitals")
+    built_on = read_manifest(ARTEFACTS / "fusion").built_on | {"vitals": vitals}
+    return {
+        "ranker": another(folder, "ranker"), "vitals": vitals, "fusion": another(folder, "fusion", built_on=built_on)
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -92,12 +98,23 @@ async def test_promotion_and_roll_back_reach_a_running_worker(system: System, ve
     assert report["candidates"] == {"vitals": versions["vitals"]}
     assert report["patients"] > 20
     assert report["failed_batches"] == 0
-    await system.ended()
-    verdict = await system.verdict()
-    assert not verdict.violations, repr(verdict)
     assert {body["models"]["vitals"] for body in system.observer.bodies} == {
         system.observer.bodies[0]["models"]["vitals"]
     }
+    done = await asyncio.to_thread(
+        wardstream, system.settings, "control", "model", "vitals", "--version", versions["vitals"], "--fusion",
+        versions["fusion"], *WHO,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    took_s = await until(system, "vitals", versions["vitals"])
+    print(f"vitals and fusion promoted after {took_s:.2f} s")
+    assert took_s < PROMOTED_WITHIN_S
+    await system.ended()
+    verdict = await system.verdict()
+    assert not verdict.violations, repr(verdict)
+    together = {(body["models"]["vitals"], body["models"]["fusion"]) for body in system.observer.bodies}
+    assert len(together) == 2  # never one without the other
+    assert not any("fusion_misfit" in body["reasons"] for body in system.observer.bodies)
     missing = await asyncio.to_thread(
         wardstream, system.settings, "control", "model", "ranker", "--version", "9.9.9+00000000", *WHO
     )
