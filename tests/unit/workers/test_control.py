@@ -179,7 +179,7 @@ class TestModelsAndPatients:
 
     @pytest.mark.parametrize(
         "wrong",
-        [{"name": "ranker", "canary": "3"}, {"name": "ranker", "share": 0.1}, {"name": "notes", "version": "2"},
+        [{"name": "ranker", "canary": "3"}, {"name": "ranker", "share": 0.1}, {"name": "notes", "fusion": "2"},
          {"name": "ranker", "enabled": False, "canary": "3", "share": 0.1}, {"name": "ranker", "version": "../x"}],
     )  # fmt: skip
     def test_switches_that_contradict_themselves_are_refused(self, wrong):
