@@ -75,4 +75,5 @@ class AlertBodies:
         if state.tier is Tier.CRITICAL:
             steps += ESCALATION
         left = steps[state.routed :] or steps[-1:]
-        return [{"role": role, "at": utc(state.told_ms + minutes * MINUTE_MS)} for minutes, role in left]
+        begins = left[0][0]  # whoever is left is told first, and at once
+        return [{"role": role, "at": utc(state.told_ms + (minutes - begins) * MINUTE_MS)} for minutes, role in left]

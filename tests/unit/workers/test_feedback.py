@@ -90,6 +90,7 @@ class TestAlerts:
         now = alert(ward, DAY + 10)
         assert (now["state"], now["reason"]) == ("update", "rerouted")
         assert [step["role"] for step in now["escalation"]] == ["charge nurse", "registrar or critical care outreach"]
+        assert [step["at"][11:16] for step in now["escalation"]] == ["08:10", "08:25"]
 
     def test_nothing_is_published_for_an_answer_without_an_alert(self):
         assert answered(Ward()).effect == "no_alert"
