@@ -70,7 +70,9 @@ class Policy:
         news2_critical: NEWS2 at which it is critical (RCP: 7, emergency response).
         news2_clear: An alert clears when the highest possible NEWS2 lies below this.
         news2_info: NEWS2 at which an info alert is raised; None for no such alerts.
-        model_raise: Fused risk probability that raises a warning by itself, once confirmed.
+        model_raise: Fused risk probability that raises a warning by itself, once confirmed. The default is the lowest
+            of a grid at which the shipped models add at most 1 % to the alerts that NEWS2 tells, on the stays of
+            PhysioNet 2019 that thresholds are chosen on (docs/policy.md).
         confirm_scores: How many of the last three scores must reach `model_raise`.
         confirm_ms: Or for how long all scores must have reached it.
         hold_ms: For how long a patient must be better before it counts: to clear, and to be told anew of a relapse.
@@ -85,7 +87,7 @@ class Policy:
     news2_critical: int = 7
     news2_clear: int = 4
     news2_info: int | None = None
-    model_raise: float = 0.2
+    model_raise: float = 0.05
     confirm_scores: int = 2
     confirm_ms: int = 10 * MINUTE_MS
     hold_ms: int = 60 * MINUTE_MS

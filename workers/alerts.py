@@ -18,8 +18,8 @@ Four rules shape it:
 - **Worse breaks through.** A higher tier, NEWS2's lower bound up by 2, a parameter that newly scores 3, a peri-arrest
   rule newly met, or a rule that confirms what only a model had said: it is told whatever the phase. Worse means worse
   than what was told; only a mute of that very action, or the night for an info alert, can hold it.
-- **Nothing is told twice.** The same or less is not told again within the refractory time of what was told, and after
-  it only to a patient who had been better for `hold_ms`.
+- **Nothing is told twice.** The same or less is not told again within the refractory time of what was told. While an
+  alert stands, it is told again only of a patient who had been better for as long without a break.
 - **Missing raises, and never clears.** Tiers are reached on the lower bound of the possible score. Clearing takes an
   upper bound below the line for `hold_ms` without a break; for an alert of a model, a risk below its own line. A model
   that abstains neither raises an alert nor clears one.
@@ -386,9 +386,9 @@ def _watched(state: AlertState, facts: Facts, found: Reached, policy: Policy) ->
 
 
 def _calmed(state: AlertState, facts: Facts, policy: Policy) -> bool:
-    """Less than was told has lasted, and the telling is long enough ago: a relapse would be news."""
-    lasted = state.lower_ms != NEVER and facts.event_ms - state.lower_ms >= policy.hold_ms
-    return lasted and facts.event_ms - state.told_ms >= policy.refractory_ms[state.tier]
+    """Less than was told has lasted for the refractory time of what was told: a relapse would be news."""
+    calm_ms = max(policy.hold_ms, policy.refractory_ms[state.tier])
+    return state.lower_ms != NEVER and facts.event_ms - state.lower_ms >= calm_ms
 
 
 def _lowered(state: AlertState, facts: Facts, found: Reached) -> AlertState:

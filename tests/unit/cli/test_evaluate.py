@@ -192,7 +192,7 @@ class TestPolicy:
         live = written["summaries"]["alerts clear as live: alerts"]
         # The pulse of the sick lies between 95 and 125: at most two points. Nobody reaches five.
         assert live["NEWS2 alone from 5"]["told /100 days"][0] == 0
-        assert {"model alone, model from 0.2", "both, model from 0.2"} <= live.keys()
+        assert {"model alone, model from 0.05", "both, model from 0.05"} <= live.keys()
         assert (tmp_path / "out" / "alerts.png").stat().st_size > 10_000
         page = (tmp_path / "out" / "evaluation.md").read_text()
         assert page.startswith("# Evaluation of the alert policy\n")

@@ -76,8 +76,8 @@ class TestReached:
             (facts(7), (Tier.CRITICAL, "news2_critical", False)),
             (facts(3, single_three=True), (Tier.WARNING, "single_parameter_3", False)),
             (facts(0, arrest=True), (Tier.CRITICAL, "peri_arrest", False)),
-            (facts(0, risk=0.2), (Tier.WARNING, "model_risk", True)),
-            (facts(0, risk=0.199), (Tier.NONE, "below_thresholds", False)),
+            (facts(0, risk=0.05), (Tier.WARNING, "model_risk", True)),
+            (facts(0, risk=0.049), (Tier.NONE, "below_thresholds", False)),
             (facts(9, single_three=True, applicable=False), (Tier.NONE, "below_thresholds", False)),
             (facts(0, arrest=True, applicable=False), (Tier.CRITICAL, "peri_arrest", False)),
             (facts(5, risk=0.9), (Tier.WARNING, "news2_raise", False)),
@@ -119,14 +119,14 @@ class TestRaising:
 
 class TestModelAlone:
     def test_needs_two_of_the_last_three_scores(self):
-        risks = [0.5, 0.1, 0.5]
+        risks = [0.5, 0.01, 0.5]
         history = run(*(facts(risk=risk, at=k / 20) for k, risk in enumerate(risks)))
         assert [(change, reason) for change, reason, _ in history] == [
             ("suppress", "unconfirmed"), ("none", "below_thresholds"), ("raise", "model_risk"),
         ]  # fmt: skip
 
     def test_one_score_of_three_is_never_enough(self):
-        assert "raise" not in changes(*(facts(risk=0.5 if k % 3 == 0 else 0.1, at=k) for k in range(24)))
+        assert "raise" not in changes(*(facts(risk=0.5 if k % 3 == 0 else 0.01, at=k) for k in range(24)))
 
     def test_or_ten_minutes_above(self):
         strict = Policy(confirm_scores=3)
@@ -147,9 +147,9 @@ class TestModelAlone:
 
     def test_it_clears_by_its_own_line(self):
         told = after(facts(risk=0.5), facts(risk=0.5, at=1))
-        between = [facts(4, risk=0.17, at=2 + k) for k in range(3)]
+        between = [facts(4, risk=0.045, at=2 + k) for k in range(3)]
         assert set(changes(*between, state=told)) == {"suppress"}
-        below = [facts(4, risk=0.15, at=2 + k) for k in range(3)]
+        below = [facts(4, risk=0.035, at=2 + k) for k in range(3)]
         assert changes(*below, state=told) == ["suppress", "clear", "none"]
 
     def test_a_model_that_abstains_clears_nothing(self):
