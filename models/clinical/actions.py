@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clinical.predicates import Program, Term, stacked, terms_of
+from models.clinical.strength import parts_of
 from models.clinical.tables import load_table
 from models.clinical.truth import TRUE, UNKNOWN, Interval, Truth
 from models.clinical.variables import Variables
@@ -69,13 +70,13 @@ class Evaluation:
     Attributes:
         indicated: (B, A) int8 truth.
         blocked: (B, A) int8 truth: a contraindication holds. UNKNOWN does not withhold the action, it adds cautions.
-        clauses: (B, A) how many independent clauses of the indication certainly hold, see `_clauses`; None where nobody
-            counted, and each indication that holds counts as one.
+        met: (B, A) int8 how many reasons for the action certainly hold, each once more where it holds by a clinical
+            step, see `models.clinical.strength`; None where nobody counted, and each indication that holds counts once.
     """
 
     indicated: Truth
     blocked: Truth
-    clauses: npt.NDArray[np.int8] | None = None
+    met: npt.NDArray[np.int8] | None = None
 
 
 def _action(entry: Mapping[str, Any], urgencies: Mapping[str, Any]) -> Action:
@@ -106,24 +107,6 @@ def _block_terms(entry: Mapping[str, Any]) -> list[Term]:
     ]
 
 
-def _clauses(entry: Mapping[str, Any]) -> list[list[Term]]:
-    """The indication's alternatives, those that share a variable taken together: each is a reason of its own.
-
-    Thus a blood pressure below 90 and a lactate above 4 are two reasons, a NEWS2 of 5 and one of 7 are one.
-    """
-    indications = entry["indications"]
-    made: list[tuple[set[str], list[Term]]] = []
-    for clause in indications.get("any", [indications]):
-        terms = terms_of(clause)
-        variables = {leaf.variable for term in terms for leaf in term}
-        apart = [one for one in made if not one[0] & variables]
-        for shared in (one for one in made if one[0] & variables):
-            variables |= shared[0]
-            terms = shared[1] + terms
-        made = [*apart, (variables, terms)]
-    return [terms for _, terms in made]
-
-
 class Catalogue:
     """The actions and their compiled rules. Immutable; load it once."""
 
@@ -131,14 +114,14 @@ class Catalogue:
         entries = table["actions"]
         self.actions: Final = tuple(_action(entry, table["urgency"]) for entry in entries)
         self.index: Final = {action.id: i for i, action in enumerate(self.actions)}
-        clauses = [_clauses(entry) for entry in entries]
-        self._several: Final = np.flatnonzero([len(each) > 1 for each in clauses])
-        split = [clauses[i] for i in self._several]
-        self._starts: Final = np.cumsum([0, *map(len, split)])[:-1]
+        parts = [parts_of(entry["indications"]) for entry in entries]
+        self._several: Final = np.flatnonzero([len(each) > 1 for each in parts])
+        counted = [parts[i] for i in self._several]
+        self._starts: Final = np.cumsum([0, *map(len, counted)])[:-1]
         self._program: Final = Program(
             [terms_of(entry["indications"]) for entry in entries]
             + [_block_terms(entry) for entry in entries]
-            + [terms for each in split for terms in each]
+            + [terms for each in counted for terms in each]
         )
 
     @classmethod
@@ -166,7 +149,7 @@ class Catalogue:
             *(variables.stacked(names) if isinstance(variables, Variables) else stacked(variables, names))
         )
         count = len(self.actions)
-        clauses = (result[:count] == TRUE).view(np.int8)
+        met = (result[:count] == TRUE).view(np.int8)
         each = (result[2 * count :] == TRUE).view(np.int8)
-        clauses[self._several] = np.add.reduceat(each, self._starts, axis=0)
-        return Evaluation(indicated=result[:count].T, blocked=result[count : 2 * count].T, clauses=clauses.T)
+        met[self._several] = np.add.reduceat(each, self._starts, axis=0)
+        return Evaluation(indicated=result[:count].T, blocked=result[count : 2 * count].T, met=met.T)

@@ -54,10 +54,10 @@ def lists(stays: Sequence[Course], catalogue: Catalogue, *, horizon_h: float, ho
     made = list(_sampled(stays, catalogue, horizon_h, hours_a_stay, np.random.default_rng(seed)))
     if not made:
         raise ValueError("no stay has three events within reach of one another: no list can be judged")
-    patient, features, history, indicated, blocked, clauses, lasts = (
+    patient, features, history, indicated, blocked, met, lasts = (
         np.concatenate(parts) for parts in zip(*made, strict=True)
     )
-    return Lists(patient, features, history.astype(np.float32), Evaluation(indicated, blocked, clauses), lasts)
+    return Lists(patient, features, history.astype(np.float32), Evaluation(indicated, blocked, met), lasts)
 
 
 def _sampled(
@@ -77,11 +77,11 @@ def _sampled(
         )  # fmt: skip
         before, now, after = np.split(found.indicated == TRUE, 3)
         here = slice(len(at), 2 * len(at))
-        assert found.clauses is not None
+        assert found.met is not None
         lasts = now & after & (found.blocked[here] != TRUE)
         keep = lasts.any(axis=1) & (now & ~after).any(axis=1)
         if keep.any():
-            each = (values[here], before, found.indicated[here], found.blocked[here], found.clauses[here], lasts)
+            each = (values[here], before, found.indicated[here], found.blocked[here], found.met[here], lasts)
             yield np.repeat(stay.patient_id, keep.sum()), *(one[keep] for one in each)
 
 

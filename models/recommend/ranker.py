@@ -5,9 +5,10 @@ adds. The order is urgency, then floor before additions, then score, then catalo
 a rule's action, lists a blocked one or puts a less urgent before a more urgent one.
 
 Two parts of the score are policy beside what is learned. The guideline part says how strongly the published rule behind
-an action is met: 1 - 2^-m for m independent clauses that certainly hold; what is unknown never counts. Diversity
-steps back: the second action of one category within one urgency by a penalty, the third by twice that, and so on, so
-that the first few actions are not all of one kind. Neither leaves its urgency.
+an action is met: 1 - 2^-m for m independent reasons that certainly hold, each counted again where it holds by a
+clinical step (`models.clinical.strength`); what is unknown never counts. Diversity steps back: the second action of one
+category within one urgency by a penalty, the third by twice that, and so on, so that the first few actions are not all
+of one kind. Neither leaves its urgency.
 
 Scores are sums of parts counted in whole units of 2^-12, which float32 adds exactly in any order. The unit is far
 coarser than rounding errors of the arithmetic, so a patient is ranked alone as in any batch.
@@ -40,7 +41,7 @@ _RAISED_BY_RISK: Final = ("sepsis", "monitoring", "escalation")
 """Categories whose actions the model risk moves up within their urgency."""
 
 _STRENGTH: Final = 1.0 - 0.5 ** np.arange(128)
-"""Of so many clauses."""
+"""Of so many reasons that hold."""
 
 _UNIT: Final = 4096.0
 _HIGH_BAND: Final = 2
@@ -73,7 +74,7 @@ class RankerWeights:
     rule: float = 1.0
     risk: float = 0.5
     add_at_risk: float = 0.08
-    guideline: float = 0.25
+    guideline: float = 0.5
     diversity: float = 0.05
 
     def __post_init__(self) -> None:
@@ -225,8 +226,8 @@ class Ranker:
         by_risk = self.weights.risk * excess[:, None] * self._affinity
         by_rule = np.where(floor, self._rule, 0.0)
         parts = [np.rint(part * _UNIT).astype(np.int64) for part in (by_rule, by_content, by_history, by_risk)]
-        clauses = evaluation.indicated == TRUE if evaluation.clauses is None else evaluation.clauses
-        parts[1] += self._guideline.take(clauses)
+        met = evaluation.indicated == TRUE if evaluation.met is None else evaluation.met
+        parts[1] += self._guideline.take(met)
         return parts
 
     def learned_parts(

@@ -66,8 +66,8 @@ def batches(draw):
     features = np.where(rng.random((size, FEATURES)) < 0.3, np.nan, rng.normal(size=(size, FEATURES)))
     weights = RankerWeights(*rng.random(5).tolist())
     indicated = truths()
-    clauses = np.where(indicated == TRUE, rng.integers(1, 4, indicated.shape), 0).astype(np.int8)
-    return Evaluation(indicated, truths(), clauses), risk, history, features.astype(np.float32), learned(size, weights)
+    met = np.where(indicated == TRUE, rng.integers(1, 4, indicated.shape), 0).astype(np.int8)
+    return Evaluation(indicated, truths(), met), risk, history, features.astype(np.float32), learned(size, weights)
 
 
 def floor_of(rules: Evaluation, row: int) -> set[int]:
@@ -128,7 +128,7 @@ class TestPromises:
         together = ranker.rank(rules, risk, history, features)
         for row in range(len(risk)):
             one = slice(row, row + 1)
-            part = Evaluation(rules.indicated[one], rules.blocked[one], rules.clauses[one])
+            part = Evaluation(rules.indicated[one], rules.blocked[one], rules.met[one])
             alone = ranker.rank(part, risk[one], history[one], features[one])
             width = alone.order.shape[1]
             assert (alone.order[0] == together.order[row, :width]).all()
@@ -325,16 +325,16 @@ class TestGuidelineAndDiversity:
         assert names(together, rules) == ["sepsis-screen", "lactate", "fluid-bolus"]
         assert names(apart, rules) == ["sepsis-screen", "fluid-bolus", "lactate"]
 
-    def test_more_independent_clauses_stand_earlier_and_show_in_content(self):
+    def test_more_reasons_that_hold_stand_earlier_and_show_in_content(self):
         rules = evaluation("fluid-bolus", "cxr-urgent")
-        clauses = np.zeros((1, ACTIONS), np.int8)
+        met = np.zeros((1, ACTIONS), np.int8)
         for strong, weak in (("fluid-bolus", "cxr-urgent"), ("cxr-urgent", "fluid-bolus")):
-            clauses[0, [CATALOGUE.index[strong], CATALOGUE.index[weak]]] = 3, 1
-            counted = replace(rules, clauses=clauses)
+            met[0, [CATALOGUE.index[strong], CATALOGUE.index[weak]]] = 3, 1
+            counted = replace(rules, met=met)
             assert names(UNFITTED, counted) == [strong, weak]
             nothing = np.zeros((1, ACTIONS), np.float32), np.full((1, FEATURES), np.nan, np.float32)
             parts = UNFITTED.rank(counted, np.float32([np.nan]), *nothing).parts[0]
-            assert parts[:, 1].tolist() == [0.25 * 0.875, 0.25 * 0.5]
+            assert parts[:, 1].tolist() == [0.5 * 0.875, 0.5 * 0.5]
 
     def test_a_ranker_from_before_takes_the_weights_of_this_release(self):
         state = UNFITTED.state_dict()
