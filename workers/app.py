@@ -29,6 +29,7 @@ from models.bundle import Bundle
 from topics.catalogue import AUDIT, CONTROL, FEEDBACK, IMAGING, NOTES, VITALS, full_name
 from workers import kafka_clients, logs
 from workers.auditor import SPREAD_S, Auditor
+from workers.clock import now_ms
 from workers.consumer import Consumption, OffsetsGoneError
 from workers.control import Control, ControlBoard
 from workers.control_reader import ControlReader
@@ -157,7 +158,7 @@ class Runner(faust.Service):  # type: ignore[misc]
 
     async def accept(self, partition: TopicPartition, ledger: PartitionLedger, records: list[Any], care: Care) -> None:
         """See consumer.Sink."""
-        topic, received, received_ms = self._logical[partition.topic], time.monotonic(), time.time_ns() // 1_000_000
+        topic, received, received_ms = self._logical[partition.topic], time.monotonic(), now_ms()
         sources = [
             Source(
                 topic, partition.partition, r.offset, r.key, r.value, r.headers, ledger, received_ms, received, care,
@@ -204,7 +205,7 @@ class Runner(faust.Service):  # type: ignore[misc]
                 group.create_task(self._auditor.run())
                 group.create_task(self._watch())
                 await self._control.caught_up.wait()
-                await self._take_up(self.board.snapshot(_now_ms()))
+                await self._take_up(self.board.snapshot(now_ms()))
                 group.create_task(self._follow_control())
                 group.create_task(self.pipeline.run())
                 await self.consumption.start()
@@ -236,10 +237,10 @@ class Runner(faust.Service):  # type: ignore[misc]
 
     async def _follow_control(self) -> None:
         """Take up what control asks for beside the next batch's snapshot: versions of models, budgets to show."""
-        known, tried = self.board.snapshot(_now_ms()), time.monotonic()
+        known, tried = self.board.snapshot(now_ms()), time.monotonic()
         while True:
             await asyncio.sleep(_VERSIONS_EVERY_S)
-            control = self.board.snapshot(_now_ms())
+            control = self.board.snapshot(now_ms())
             again = self._parts.shelf.absent and time.monotonic() - tried > _VERSIONS_AGAIN_S
             if control is not known or again:
                 await self._take_up(control)
@@ -281,16 +282,12 @@ class Runner(faust.Service):  # type: ignore[misc]
         return dict(found)
 
     async def _refold(self, context: Any, records: Any) -> None:
-        control = self.board.snapshot(_now_ms())
+        control = self.board.snapshot(now_ms())
         refold = functools.partial(self._parts.decider.refold, context, records, control)
         await self._parts.threads.run("decide", refold)
 
     def _settle(self, sources: Iterable[Source]) -> None:
         self.pipeline.settle_now(sources)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def _connected(start: Callable[[], Awaitable[Any]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, NamedTuple, Protocol
 
@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topics.reasons import Reason
+from workers.context import Contexts
 from workers.control import Control
+from workers.identity import encounter_digest
 from workers.inference import Models
-from workers.judge import Judge
+from workers.judge import Assessment, Judge
 from workers.records import Record
 
 _SHARES: Final = 10_000
@@ -37,6 +39,31 @@ class Suite:
     models: Models
     judge: Judge
     without_fusion: bool = False
+
+    def control(self, given: Control) -> Control:
+        """What is in force for these models: a fusion that does not fit counts as switched off."""
+        if not self.without_fusion or "fusion" in given.models_off:
+            return given
+        return replace(given, models_off=given.models_off | {"fusion"})
+
+    def assess(
+        self, contexts: Contexts, records: Sequence[Record], models: Models | None, control: Control,
+        previous: NDArray[np.intp] | None = None,
+    ) -> Assessment:  # fmt: skip
+        """Judge `(n,)` folded contexts after these records, with what clinicians answered and prescribers decided.
+
+        Args:
+            contexts: See `Judge.assess`.
+            records: The newest of each context.
+            models: Of this suite; None leaves out every model.
+            control: As `control` gives it.
+            previous: See `Judge.assess`.
+        """
+        encounters = None
+        if contexts["holds"].any():
+            encounters = np.array([encounter_digest(record.event.encounter_id) for record in records], np.uint64)
+        limits = [control.limits.get(record.patient) for record in records] if control.limits else None
+        return self.judge.assess(contexts, models, control, previous, encounters=encounters, limits=limits)
 
 
 class Arm(NamedTuple):

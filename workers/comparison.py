@@ -13,7 +13,6 @@ from workers.arms import Suite
 from workers.context import FOREIGN, UNREADABLE, Contexts
 from workers.control import Control
 from workers.fold import adopt
-from workers.identity import encounter_digest
 from workers.judge import Assessment
 from workers.records import Encoded, Record
 
@@ -179,14 +178,8 @@ def share(part: float, whole: int) -> float | None:
 
 def _judged(contexts: Contexts, records: Sequence[Record], suite: Suite, control: Control) -> Assessment:
     """As `workers.decide` has it judged."""
-    if suite.without_fusion:
-        control = replace(control, models_off=control.models_off | {"fusion"})
     adopt(contexts, suite.models.vitals)
-    encounters = None
-    if contexts["holds"].any():
-        encounters = np.array([encounter_digest(record.event.encounter_id) for record in records], np.uint64)
-    limits = [control.limits.get(record.patient) for record in records] if control.limits else None
-    return suite.judge.assess(contexts, suite.models, control, encounters=encounters, limits=limits)
+    return suite.assess(contexts, records, suite.models, suite.control(control))
 
 
 def _lists(a: NDArray[np.int16], b: NDArray[np.int16]) -> tuple[int, float, int]:

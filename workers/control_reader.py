@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,6 +12,7 @@ from aiokafka import AIOKafkaConsumer
 
 from topics.audit import AuditEvent
 from workers.audit import audit_event
+from workers.clock import now_ms
 from workers.control import ControlBoard
 from workers.control_record import read_change
 from workers.whole_topic import follow
@@ -52,7 +52,7 @@ class ControlReader:
                     self.caught_up.set()
 
     def _apply(self, record: Any) -> None:
-        change = read_change(record, time.time_ns() // 1_000_000)
+        change = read_change(record, now_ms())
         if change.refusal is not None:
             log.warning(
                 "control_refused", reason=change.refusal.reason, detail=change.refusal.detail, offset=change.offset

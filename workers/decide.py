@@ -8,7 +8,7 @@ from the contexts as they were; the record that makes it fail alone is decided a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
@@ -30,11 +30,11 @@ from workers.echo import in_force
 from workers.entries import fold_entries
 from workers.feedback import Feedback
 from workers.fold import adopt, fold_vitals
-from workers.identity import encounter_digest, recommendation_id, uuid_text
+from workers.identity import recommendation_id, uuid_text
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
 from workers.output import ActionTexts, BodyBuilder, Verdict, outgoing_headers
-from workers.records import Decision, Duplicate, Publish, Record, Refused
+from workers.records import Decision, Duplicate, Publish, Record, conflicting
 from workers.revisions import holder
 from workers.seen import Outcome
 from workers.slow_start import Care
@@ -165,10 +165,8 @@ class Decider:
                 after = contexts
             else:
                 put(after, index, contexts)
-        limits = how.control.limits
-        found = how.arm.suite.judge.assess(
-            after, how.models, how.control, _previous(work.slots, parts), encounters=_encounters(after, work.records),
-            limits=[limits.get(record.patient) for record in work.records] if limits else None,
+        found = how.arm.suite.assess(
+            after, work.records, how.models, how.control, _previous(work.slots, parts)
         )  # fmt: skip
         for field in _JUDGED:
             work.contexts[field][work.slots] = after[field]  # the last record of a patient stays
@@ -188,7 +186,7 @@ class Decider:
             if result == Outcome.DUPLICATE:
                 decisions.append(Duplicate(record))
             elif result == Outcome.CONFLICT:
-                decisions.append(Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT_DETAIL))
+                decisions.append(conflicting(record))
             else:
                 slot = int(work.slots[i])
                 flags = [*how.reasons, *reasons[i], *notable[i], *_of_record(record, result)]
@@ -285,10 +283,7 @@ def _how(records: Sequence[Record], arm: Arm, control: Control, failed: Reason |
     if control.models_off:
         reasons.append(Reason.MODEL_OFF)
     without = failed is not None or skip or control.kill_switch or arm.rules_only
-    used = control
-    if arm.suite.without_fusion and "fusion" not in control.models_off:
-        used = replace(control, models_off=control.models_off | {"fusion"})
-    return _How(arm, None if without else arm.suite.models, control, used, reasons)
+    return _How(arm, None if without else arm.suite.models, control, arm.suite.control(control), reasons)
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:
@@ -308,13 +303,6 @@ def _covered_s(since: NDArray[np.int64], until: NDArray[np.int64]) -> list[float
     gap = np.where(since == NEVER, 0, until - np.where(since == NEVER, until, since))
     covered: list[float] = (np.where(gap > _GAP_MS, 0, gap) / 1000).tolist()
     return covered
-
-
-def _encounters(after: Contexts, records: Sequence[Record]) -> NDArray[np.uint64] | None:
-    """`(n,)` digests of the records' encounters; None where no clinician's answer depends on them."""
-    if not after["holds"].any():
-        return None
-    return np.array([encounter_digest(record.event.encounter_id) for record in records], np.uint64)
 
 
 def _of_record(record: Record, result: int) -> list[Reason]:
@@ -350,7 +338,6 @@ def _previous(slots: NDArray[np.intp], parts: Sequence[NDArray[np.intp]]) -> NDA
 _GAP_MS: Final = 12 * 3_600_000  # policy: a patient of whom nothing came for so long was not there
 _JUDGED: Final = ("indicated", "news2", "signs")
 _ALL: Final = ("vitals", "notes", "imaging", "fusion", "ranker")
-_CONFLICT_DETAIL: Final = "an event with this event_id and other content was processed before"
 
 
 def _notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:

@@ -22,11 +22,10 @@ from workers.context import Contexts
 from workers.control import Control
 from workers.holds import Hold
 from workers.identity import encounter_digest
-from workers.records import Applied, Duplicate, Record, Refused
+from workers.records import Applied, Duplicate, Record, Refused, conflicting
 from workers.seen import Outcome, recognise, remember
 
 _LEAST_DONE_MINUTES: Final = 60  # policy: what was done is not asked for again within the hour
-_CONFLICT: Final = "an event with this event_id and other content was processed before"
 
 
 class Feedback:
@@ -59,7 +58,7 @@ class Feedback:
         if seen[0] == Outcome.DUPLICATE:
             return Duplicate(record)
         if seen[0] == Outcome.CONFLICT:
-            return Refused(record.source, Reason.EVENT_ID_CONFLICT, _CONFLICT)
+            return conflicting(record)
         if event.action_id is not None and event.action_id not in self._index:
             return Refused(record.source, Reason.ACTION_UNKNOWN, "action_id is not in the catalogue")
         before, effect = self._alerting.current(contexts["alert"], slot), "superseded"
@@ -83,13 +82,12 @@ class Feedback:
             return "taken_back"
         about = -1 if event.action_id is None else self._index[event.action_id]
         override = "none" if event.override_reason is None else OVERRIDE_REASONS[event.override_reason].effect
-        before = self._alerting.current(stored, slot)
         answer = Answer(
             event.outcome, record.event_ms, _uuid_bytes(event.alert_id), about,
             None if event.snooze_minutes is None else event.snooze_minutes * MINUTE_MS,
             override if event.outcome == "overridden" else "none", record.id64,
         )  # fmt: skip
-        _, effect = self._alerting.respond(stored, slot, answer, control.policy_of(event.unit))
+        before, effect = self._alerting.respond(stored, slot, answer, control.policy_of(event.unit))
         if event.outcome == "overridden" and override in holds.KIND_OF:
             meant = about if about >= 0 else before.action if effect in _ANSWERED else -1
             if meant >= 0:

@@ -18,6 +18,7 @@ from models.bundle import Bundle
 from topics import headers as names
 from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from workers.batcher import Batch
+from workers.clock import now_ms
 from workers.control import Control, ControlBoard
 from workers.ledger import PartitionLedger
 from workers.metrics import Metrics
@@ -115,9 +116,9 @@ class Offline:
         ledger, first = self._ledgers[topic], self._next[topic]
         self._next[topic] += len(lines)
         ledger.deliver(range(first, first + len(lines)))
-        now_ms, now = time.time_ns() // 1_000_000, time.monotonic()
+        received_ms, now = now_ms(), time.monotonic()
         sources = [
-            Source(topic, 0, first + i, line.key, line.value, (), ledger, now_ms, now, full_topic=topic)
+            Source(topic, 0, first + i, line.key, line.value, (), ledger, received_ms, now, full_topic=topic)
             for i, line in enumerate(lines)
         ]
         records, refused = self._pipeline.read(sources)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from threadpoolctl import ThreadpoolController
 from models.bundle import Bundle, load_bundle
 from topics.catalogue import IMAGING, NOTES, RECOMMENDATIONS, full_name
 from workers.breaker import Breaker
+from workers.clock import now_ms
 from workers.decide import Decider
 from workers.encoders import Encoder, ImageEncoder, NoteEncoder
 from workers.identity import Identity
@@ -72,7 +72,7 @@ def build_parts(
         run=settings.run,
         output_topic=full_name(settings.topic_prefix, RECOMMENDATIONS),
         expires_ms=int(settings.expires_after_h * 3_600_000),
-        now_ms=lambda: time.time_ns() // 1_000_000,
+        now_ms=now_ms,
         suites=shelf,
     )
     identity = Identity(settings.identity_key.get_secret_value())

@@ -35,6 +35,7 @@ from topics.notes import NoteEvent
 from topics.reasons import Reason
 from topics.vitals import VitalsEvent
 from workers.batcher import Batch, MicroBatcher
+from workers.clock import now_ms
 from workers.context import digest64, take
 from workers.control import Control, ControlBoard
 from workers.decide import INDETERMINATE, Decider, Work
@@ -124,7 +125,7 @@ class Pipeline:
         refused: list[Refused] = []
         topic = sources[0].topic
         readable = [source for source in sources if source.care < Care.UNDECODED]
-        answers = decode(KINDS[topic], [(s.key, s.value) for s in readable], now_ms=_now_ms())
+        answers = decode(KINDS[topic], [(s.key, s.value) for s in readable], now_ms=now_ms())
         for source, answer in zip(readable, answers, strict=True):
             if isinstance(answer, Rejected):
                 refused.append(Refused(source, answer.reason, answer.detail))
@@ -170,7 +171,7 @@ class Pipeline:
     async def encode_records(self, topic: str, records: Sequence[Record]) -> None:
         """Give each record what its network makes of it."""
         with self._holding(THREADS[topic], records):
-            await self._encoders[topic].encode(records, self._board.snapshot(_now_ms()))
+            await self._encoders[topic].encode(records, self._board.snapshot(now_ms()))
 
     async def decide(self, batch: Batch[Record]) -> None:
         """One batch from context to done."""
@@ -180,7 +181,7 @@ class Pipeline:
         slots = np.array([slot[record.patient] for record in records], np.intp)
         with self._timed("context_read"):
             contexts, degraded = await self._patients.read(patients)
-        control = self._board.snapshot(_now_ms())
+        control = self._board.snapshot(now_ms())
         earlier = None if self._shadow is None else self._shadow.before(contexts, control)
         work = Work(records, slots, contexts, degraded)
         with self._timed("decide"):
@@ -351,7 +352,3 @@ def _changes(patients: Sequence[bytes], records: Sequence[Record]) -> list[Chang
         for patient in patients
         if patient in mine
     ]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

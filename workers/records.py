@@ -166,4 +166,10 @@ class Refused:
     detail: str
 
 
+def conflicting(record: Record) -> Refused:
+    """What becomes of a record whose event id was used before for something else."""
+    detail = "an event with this event_id and other content was processed before"
+    return Refused(record.source, Reason.EVENT_ID_CONFLICT, detail)
+
+
 Decision = Publish | Applied | Duplicate | Refused

@@ -18,7 +18,7 @@ from models.clinical.truth import TRUE
 from models.evaluation.figures import Summary
 from models.recommend.ranker import Ranker
 from models.training.ranking_figures import figures, gains
-from models.training.replay import evaluated, events_of
+from models.training.replay import evaluated, events_of, sampled
 from models.training.sequences import Course
 
 FIRST: Final = 5
@@ -65,11 +65,9 @@ def _sampled(
 ) -> Iterator[tuple[NDArray[np.generic], ...]]:
     for stay in stays:
         events = events_of(stay)
-        usable = np.flatnonzero(np.diff(events.hour, append=np.inf) <= horizon_h)
-        usable = usable[usable > 0]
-        if not len(usable):
+        at = sampled(events.hour, horizon_h, hours_a_stay, random)
+        if not len(at):
             continue
-        at = np.sort(random.permutation(usable)[:hours_a_stay])
         around = np.concatenate((at - 1, at, at + 1))
         values, found = evaluated(
             catalogue, events.values[around], events.last_ms[around],

@@ -167,6 +167,13 @@ def _replayed(stays: Sequence[Course], catalogue: Catalogue) -> Iterator[tuple[C
             yield stay, events, values[end - length : end], indicated[end - length : end]
 
 
+def sampled(hour: NDArray[np.floating], horizon_h: float, most: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """At most so many of a stay's events that have one before and one within the horizon after, in order."""
+    usable = np.flatnonzero(np.diff(hour, append=np.inf) <= horizon_h)
+    usable = usable[usable > 0]
+    return np.sort(random.permutation(usable)[:most]) if len(usable) else usable
+
+
 def examples(
     stays: Sequence[Course], catalogue: Catalogue, *, horizon_h: float, hours_a_stay: int, seed: int
 ) -> Examples:
@@ -185,11 +192,9 @@ def examples(
     random = np.random.default_rng(seed)
     rows: list[tuple[NDArray[np.str_], Floats, Bools, Bools, Bools]] = []
     for stay, events, values, indicated in _replayed(stays, catalogue):
-        usable = np.flatnonzero(np.diff(events.hour, append=np.inf) <= horizon_h)
-        usable = usable[usable > 0]
-        if not len(usable):
+        at = sampled(events.hour, horizon_h, hours_a_stay, random)
+        if not len(at):
             continue
-        at = np.sort(random.permutation(usable)[:hours_a_stay])
         target = newly_within(events.hour, indicated, horizon_h)
         rows.append((np.repeat(stay.patient_id, len(at)), values[at], indicated[at - 1], indicated[at], target[at]))
     if not rows:

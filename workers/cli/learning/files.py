@@ -5,7 +5,6 @@ No message repeats what a line says.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from workers.cli.errors import UserError
 from workers.cli.learning.joining import Join
 from workers.cli.learning.material import LINES_AT_ONCE, Material
 from workers.cli.learning.verdicts import verdicts
+from workers.clock import now_ms
 
 E = TypeVar("E", bound=Envelope)
 
@@ -77,5 +77,5 @@ def _lines(file: Path, tell: Callable[[str, int], None]) -> Iterator[tuple[bytes
 def _events(kind: type[E], file: Path, tell: Callable[[str, int], None]) -> Iterator[E | None]:
     """The event of each line; None where it is none."""
     for lines in _lines(file, tell):
-        for one in decode(kind, [(None, line.strip()) for line in lines], now_ms=time.time_ns() // 1_000_000):
+        for one in decode(kind, [(None, line.strip()) for line in lines], now_ms=now_ms()):
             yield one.event if isinstance(one, Decoded) else None

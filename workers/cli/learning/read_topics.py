@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -17,6 +16,7 @@ from workers.cli import cluster
 from workers.cli.learning.joining import Join
 from workers.cli.learning.material import LINES_AT_ONCE, Material
 from workers.cli.learning.verdicts import verdicts
+from workers.clock import now_ms
 from workers.settings import Settings
 
 E = TypeVar("E", bound=Envelope)
@@ -112,7 +112,7 @@ async def _between(
 
 
 def _event(kind: type[E], record: Any) -> E | None:
-    (one,) = decode(kind, [(record.key, record.value)], now_ms=time.time_ns() // 1_000_000)
+    (one,) = decode(kind, [(record.key, record.value)], now_ms=now_ms())
     return one.event if isinstance(one, Decoded) else None
 
 
