@@ -1,4 +1,4 @@
-"""The alert of a recommendation as plain data: a snapshot that is complete in itself."""
+"""The alert of a recommendation: a snapshot that is complete in itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from workers.alert_policy import ACK_MINUTES, ESCALATION, MINUTE_MS, Tier
 from workers.alerting import AlertOut
 from workers.alerts import NEVER, AlertState, Phase
 from workers.identity import uuid_text
+from workers.json_text import SLOT, template, text
 from workers.moments import utc
 
 _TIERS: Final = {Tier.NONE: None, Tier.INFO: "info", Tier.WARNING: "warning", Tier.CRITICAL: "critical"}
@@ -18,6 +19,15 @@ _NO_ALERT: Final[dict[str, Any]] = {
     "raised_at": None, "ack_by": None, "expires_at": None, "stale": False, "revision": 0, "evidence": None,
     "answered_at": None, "snoozed_until": None, "escalation": [],
 }  # fmt: skip
+_NO_ALERT_TEXT: Final = template(_NO_ALERT | {"reason": SLOT})
+
+
+def tier_of(alert: AlertOut) -> str | None:
+    """Name of the tier that the snapshot shows."""
+    if alert.change == "none":
+        return None
+    shown = alert.state.tier if alert.state.standing or alert.change == "clear" else alert.found.tier
+    return _TIERS[shown]
 
 
 class AlertBodies:
@@ -33,19 +43,22 @@ class AlertBodies:
         self._roles: Final = [action.role for action in actions]
         self._lifetime_ms = lifetime_ms
 
-    def body(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:
-        """The snapshot.
+    def text(self, alert: AlertOut, now_ms: int) -> str:
+        """The snapshot as JSON.
 
         Args:
             alert: What the policy made of the event.
             now_ms: Wall clock: an alert whose lifetime is over by now is stale.
         """
+        if alert.change == "none":
+            return _NO_ALERT_TEXT % f'"{alert.reason}"'
+        return text(self._snapshot(alert, now_ms))
+
+    def _snapshot(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:
         state, change = alert.state, alert.change
-        if change == "none":
-            return _NO_ALERT | {"reason": alert.reason}
         if not state.standing and change != "clear":
             return _NO_ALERT | {
-                "state": change, "tier": _TIERS[alert.found.tier], "reason": alert.reason,
+                "state": change, "tier": tier_of(alert), "reason": alert.reason,
                 "action_id": self._ids[alert.action],
                 "evidence": "model" if alert.found.of_model else "rules",
             }  # fmt: skip
@@ -54,7 +67,7 @@ class AlertBodies:
         return {
             "alert_id": uuid_text(state.alert_id),
             "state": change,
-            "tier": _TIERS[state.tier],
+            "tier": tier_of(alert),
             "action_id": self._ids[state.action],
             "dedupe_key": alert.dedupe_key,
             "reason": alert.reason,

@@ -13,14 +13,13 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-import orjson
 import structlog
 from numpy.typing import NDArray
 
-from topics import headers as names
 from topics.catalogue import FEEDBACK, IMAGING, NOTES, VITALS
 from topics.reasons import Reason
 from workers import collate
+from workers.alert_body import tier_of
 from workers.alerting import Alerting
 from workers.alerts import Facts
 from workers.arms import Arm, OneSuite, Suite, Suites, arms
@@ -33,7 +32,7 @@ from workers.fold import adopt, fold_vitals
 from workers.identity import recommendation_id, uuid_text
 from workers.inference import Models
 from workers.judge import FRESH_H, Assessment, Judge
-from workers.output import ActionTexts, BodyBuilder, Verdict, outgoing_headers
+from workers.output import ResultBuilder, SharedTexts, Verdict
 from workers.records import Decision, Duplicate, Publish, Record, conflicting
 from workers.revisions import holder
 from workers.seen import Outcome
@@ -91,7 +90,7 @@ class Decider:
         self._output_topic = output_topic
         self._expires_ms = expires_ms
         self._now_ms = now_ms
-        self._texts = ActionTexts(judge.catalogue)
+        self._texts = SharedTexts(judge.catalogue, expires_ms)
         self._alerting = Alerting(judge.catalogue, expires_ms)
         self._feedback = Feedback(judge.catalogue, self._alerting)
 
@@ -170,8 +169,8 @@ class Decider:
         )  # fmt: skip
         for field in _JUDGED:
             work.contexts[field][work.slots] = after[field]  # the last record of a patient stays
-        builder = BodyBuilder(
-            self._texts, after, found, self._versions(how), self._expires_ms, how.arm.suite.models.vitals.horizons
+        builder = ResultBuilder(
+            self._texts, after, found, self._versions(how), how.arm.suite.models.vitals.horizons, self._output_topic
         )
         own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
         notable, stored = _notable(found, own), work.contexts["alert"]
@@ -223,7 +222,7 @@ class Decider:
 
     def _publish(
         self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts | None, how: _How,
-        builder: BodyBuilder, flags: list[Reason], started_ms: int, earlier: str | None,
+        builder: ResultBuilder, flags: list[Reason], started_ms: int, earlier: str | None,
     ) -> Publish:  # fmt: skip
         event, topic = record.event, record.source.topic
         moved = Reason.TOO_LATE not in flags and Reason.SUPERSEDED not in flags
@@ -239,13 +238,10 @@ class Decider:
         )  # fmt: skip
         if verdict.alert.state.standing and verdict.now_ms > verdict.alert.state.lives_ms(self._expires_ms):
             flags.append(Reason.CATCHING_UP)
-        body = builder.body(i, record, verdict)
-        trace = next((value for name, value in record.source.headers if name == names.TRACEPARENT), None)
-        headers = outgoing_headers(body, self._output_topic, record.patient.hex(), trace)
-        alert = body["alert"]
-        told = alert["state"], alert["tier"]
+        value, headers = builder.result(i, record, verdict)
+        told = verdict.alert.change, tier_of(verdict.alert)
         policy = verdict.control["policy"]
-        return Publish(record, orjson.dumps(body), headers, verdict.status, *told, flags, how.arm.name, policy)
+        return Publish(record, value, headers, verdict.status, *told, flags, how.arm.name, policy)
 
     def _versions(self, how: _How) -> dict[str, str | None]:
         """Versions of what took part; None for what was switched off or left out."""
