@@ -30,6 +30,71 @@ def near_thresholds() -> dict[str, np.ndarray]:
 NEAR = near_thresholds()
 
 
+def moved_thresholds() -> set[tuple[str, str, float, float]]:
+    """Variable, operator, threshold and the threshold a step on, of all rules of the catalogue."""
+    found: set[tuple[str, str, float, float]] = set()
+
+    def walk(predicate: object) -> None:
+        if isinstance(predicate, list):
+            variable, operator, constant = predicate
+            if variable in STEPS and operator in {"<", "<=", ">", ">="}:
+                low, high, _ = STEPS[variable]
+                step = -low if operator.startswith("<") else high
+                found.add((variable, operator, constant, round(constant + step, 6)))
+            return
+        assert isinstance(predicate, dict)
+        for word, operand in predicate.items():
+            for each in operand if word != "not" else []:
+                walk(each)
+
+    for entry in load_table("care_actions")["actions"]:
+        walk(entry["indications"])
+    return found
+
+
+PUBLISHED = {
+    ("abg.ph", "<", 7.35, 7.25),
+    ("lab.aki_stage", ">=", 1, 2),
+    ("lab.lactate", ">=", 2, 4),
+    ("news2.sub.spo2", ">=", 2, 3),
+    ("news2.total", ">=", 5, 7),
+    ("pulse", "<=", 50, 40),
+    ("respiration_rate", "<=", 11, 8),
+    ("shock_index", ">=", 1.0, 1.4),
+    ("spo2", "<", 88, 86),  # scale 2: 87 and less, 85 and less
+    ("spo2", "<", 94, 92),  # scale 1: 93 and less, 91 and less
+    ("spo2", ">", 92, 94),  # scale 2 on oxygen: from 93, from 95
+    ("spo2", ">=", 93, 95),
+    ("systolic_bp", "<=", 100, 90),
+    ("urine_ml_kg_h", "<", 0.5, 0.3),
+}
+"""Steps from one published threshold to another, each read in its source."""
+
+POLICY = {
+    ("abg.paco2_kpa", ">", 6.5, 8.0),
+    ("lab.lactate", ">=", 4, 6),
+    ("lab.potassium", "<=", 2.5, 2.0),
+    ("lab.potassium", ">=", 6.5, 7.0),
+    ("map", "<", 65, 55),
+    ("news2.total", ">=", 7, 9),
+    ("pulse", "<=", 20, 10),
+    ("pulse", "<=", 40, 30),
+    ("pulse", ">=", 131, 151),
+    ("qsofa.total", ">=", 2, 3),
+    ("respiration_rate", "<=", 4, 1),
+    ("respiration_rate", "<=", 8, 5),
+    ("respiration_rate", ">", 23, 27),
+    ("respiration_rate", ">=", 25, 29),
+    ("spo2", "<", 85, 83),
+    ("spo2", "<", 92, 90),
+    ("spo2", ">", 98, 100),
+    ("systolic_bp", "<=", 90, 80),
+    ("temperature", "<=", 35.0, 34.0),
+    ("temperature", ">=", 39.1, 40.1),
+}
+"""Steps to where nothing published lies: as wide as the last band, or as we chose."""
+
+
 def met(action: str, **values: float | tuple[float, float]) -> int:
     """By variable what is known of it, a number or bounds; `__` stands for the dot of a name."""
     bounds = {
@@ -93,6 +158,36 @@ class TestSteps:
 
     def test_every_step_belongs_to_a_threshold_of_the_catalogue(self):
         assert set(STEPS) <= set(CATALOGUE.variables)
+
+
+class TestSources:
+    def test_each_moved_threshold_is_published_or_known_as_policy(self):
+        """A new rule or another step has to be put into one of the two."""
+        assert moved_thresholds() == PUBLISHED | POLICY
+
+    def test_a_step_without_any_published_threshold_is_called_policy_and_no_other(self):
+        beyond = {name for name, *_ in POLICY} - {name for name, *_ in PUBLISHED}
+        widths = {"temperature", "lab.potassium"}  # of published bands, though our rules begin at the outermost ones
+        assert {name for name, step in STEPS.items() if "policy" in step.source} == beyond - widths
+
+    @pytest.mark.parametrize(
+        ("name", "table", "low", "high"),
+        [
+            ("respiration_rate", "respiration_rate", (9, 11), (21, 24)),
+            ("spo2", "spo2_scale1", (92, 93), None),
+            ("spo2", "spo2_scale2", (86, 87), (95, 96)),
+            ("systolic_bp", "systolic_bp", (91, 100), None),
+            ("pulse", "pulse", (41, 50), (111, 130)),
+            ("temperature", "temperature", (35.1, 36.0), (38.1, 39.0)),
+        ],
+    )
+    def test_steps_of_vital_signs_are_as_wide_as_bands_of_news2(self, name, table, low, high):
+        bands = {(band["min"], band["max"]) for band in load_table("news2")["parameters"][table]["bands"]}
+        finest = 0.1 if name == "temperature" else 1  # the bounds of a band count both
+        for band, step in ((low, STEPS[name].low), (high, STEPS[name].high)):
+            if band is not None:
+                assert band in bands
+                assert step == pytest.approx(band[1] - band[0] + finest)
 
 
 class TestUnknown:
