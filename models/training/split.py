@@ -57,3 +57,19 @@ def require_every_part(counts: Mapping[Part, int], what: str) -> None:
     empty = [part for part in PARTS if not counts[part]]
     if empty:
         raise TooFewError(f"too few {what}: none falls into the part {' or '.join(empty)}")
+
+
+def require_both_answers(labels: Mapping[Part, NDArray[np.float32]], what: str) -> None:
+    """Refuse a set in which one part has only cases or only others: nothing could be learned, fitted or measured there.
+
+    Args:
+        labels: (N,) of each part, 1 for cases, 0 for others.
+        what: They are, for the message.
+
+    Raises:
+        TooFewError: A part lacks one of the two.
+    """
+    for number, kind in ((1, "positive"), (0, "negative")):
+        without = [part for part in PARTS if not (labels[part] == number).any()]
+        if without:
+            raise TooFewError(f"no {kind} label among {what}: none falls into the part {' or '.join(without)}")

@@ -23,7 +23,7 @@ from models.training.metrics import report
 from models.training.outcome import Progress, Trained, silent
 from models.training.scores import Scores, by_patient, score
 from models.training.sequences import Course, Events, sequence
-from models.training.split import PARTS, Part, part_of, require_every_part
+from models.training.split import PARTS, Part, part_of, require_both_answers, require_every_part
 from models.training.trees import PLANS, cross_fitted
 from models.training.vitals_fit import VitalsPlan, fit
 from models.vitals import LABELS, VitalsConfig, VitalsEncoder
@@ -91,11 +91,14 @@ def train_vitals(
         threshold for it; for mortality at the last event of the stay.
 
     Raises:
-        TooFewError: A set has no stay in one of the parts.
+        TooFewError: A set has no stay, or none with or none without the label, in one of the parts.
     """
     sets = [_Set(SETS[0], sepsis), _Set(SETS[1], mortality)]
     for name, one in zip(SETS, sets, strict=True):
-        require_every_part({part: len(one.parts[part]) for part in PARTS}, f"stays with events in the set of {name}")
+        what = f"stays with events in the set of {name}"
+        require_every_part({part: len(one.parts[part]) for part in PARTS}, what)
+        labels = {part: np.concatenate([events.label for events in one.parts[part]]) for part in PARTS}
+        require_both_answers(labels, what)
     for head, one in enumerate(sets):
         _taught(one, head, plan, progress)
     torch.manual_seed(plan.seed)

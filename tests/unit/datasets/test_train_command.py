@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import made_sets
+import pyarrow.parquet as pq
 import pytest
 import torch
 from rich.console import Console
@@ -98,6 +99,27 @@ def test_a_set_with_an_empty_part_is_one_line_and_no_run(tmp_path, model, sets, 
     result = CliRunner().invoke(app, [model, "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
     assert result.exit_code == 1
     assert f"{said}: none falls into the part" in result.output
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("sick", "said"),
+    [
+        (0, "no positive label among stays with events in the set of sepsis: none falls into the part training or "),
+        (1, "no negative label among stays with events in the set of sepsis: none falls into the part training or "),
+    ],
+)
+def test_labels_that_are_all_alike_are_one_line_and_no_model(tmp_path, sick, said):
+    made_sets.sepsis(tmp_path / "data")
+    made_sets.mortality(tmp_path / "data")
+    file = tmp_path / "data" / physionet2019.FILE
+    rows = pq.read_table(file)
+    rows = rows.set_column(rows.schema.get_field_index("SepsisLabel"), "SepsisLabel", [[sick] * len(rows)])
+    pq.write_table(rows, file)
+    result = CliRunner().invoke(app, ["vitals", "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 1
+    assert said + "validation or test" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
     assert list((tmp_path / "runs").iterdir()) == []
 
 
