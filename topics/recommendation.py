@@ -165,7 +165,9 @@ class Alert(Contract):
 
     alert_id: Identifier | None = Field(description="Null where none was raised, as for one that is held back.")
     state: Literal["raise", "update", "clear", "suppress", "none"]
-    tier: Literal["info", "warning", "critical"] | None
+    tier: Literal["info", "warning", "critical"] | None = Field(
+        description="Of a clear, that of the last raise or update; a suppress may show a lower one than was told."
+    )
     action_id: str | None
     dedupe_key: str | None
     reason: str | None

@@ -23,11 +23,16 @@ _NO_ALERT_TEXT: Final = template(_NO_ALERT | {"reason": SLOT})
 
 
 def tier_of(alert: AlertOut) -> str | None:
-    """Name of the tier that the snapshot shows."""
+    """Name of the tier that the snapshot shows.
+
+    While the alert stands it is what now counts as told, which a calm or a correction lowers. A clear names the tier of
+    the last raise or update: whoever routes by tier takes the alert back where it was told.
+    """
     if alert.change == "none":
         return None
-    shown = alert.state.tier if alert.state.standing or alert.change == "clear" else alert.found.tier
-    return _TIERS[shown]
+    if alert.change == "clear":
+        return _TIERS[alert.state.told]
+    return _TIERS[alert.state.tier if alert.state.standing else alert.found.tier]
 
 
 class AlertBodies:

@@ -75,7 +75,7 @@ class AlertState:
 
     Attributes:
         phase: Where it stands.
-        tier: The tier told, lowered when the patient has been better for long.
+        tier: The tier told, lowered when the patient has been better for long: worse means worse than this.
         news2: NEWS2's lower bound as told, lowered likewise.
         signs: `Facts.signs` as told, lowered likewise.
         of_model: Only a model has said so.
@@ -95,6 +95,7 @@ class AlertState:
         answered_ms: When somebody answered, NEVER while nobody has.
         answer: Digest of the event with that answer, 0 for none.
         alert_id: 16 bytes (a UUID), zero when never raised.
+        told: The tier of the last raise or update, never lowered: where consumers hold it.
     """
 
     phase: Phase = Phase.QUIET
@@ -118,6 +119,7 @@ class AlertState:
     answered_ms: int = NEVER
     answer: int = 0
     alert_id: bytes = bytes(16)
+    told: Tier = Tier.NONE
 
     @property
     def standing(self) -> bool:
@@ -243,7 +245,7 @@ def step(
     raised = AlertState(
         Phase.ACTIVE, found.tier, facts.news2_low, facts.signs, found.of_model, state.scores, action, action, 0, 1,
         facts.event_ms, facts.event_ms, facts.event_ms, above_ms=state.above_ms, scored_ms=state.scored_ms,
-        alert_id=new_id,
+        alert_id=new_id, told=found.tier,
     )  # fmt: skip
     return raised, "raise", found.why
 
@@ -306,8 +308,9 @@ def _again(
     if not worse and not over and state.phase is not Phase.REROUTED:
         return state, "suppress", _SAID.get(state.phase, "already_raised")
     why = "worse: " + found.why if worse else "snooze_over" if over else "rerouted"
+    tier = max(found.tier, state.tier)
     told = replace(
-        state, phase=Phase.ACTIVE, tier=max(found.tier, state.tier), news2=max(facts.news2_low, state.news2),
+        state, phase=Phase.ACTIVE, tier=tier, told=tier, news2=max(facts.news2_low, state.news2),
         signs=facts.signs | state.signs, of_model=state.of_model and found.of_model, action=action,
         revision=state.revision + 1, told_ms=facts.event_ms, until_ms=NEVER, answered_ms=NEVER, answer=0,
     )  # fmt: skip

@@ -110,7 +110,8 @@ ALERT = np.dtype(  # workers.alerts.AlertState, whose docstring says what each f
         ("action", "i1"),
         ("about", "i1"),
         ("routed", "u1"),
-        ("", "V3"),
+        ("told", "u1"),  # 0 where the alert was last told before this was kept: then `tier`
+        ("", "V2"),
         ("revision", "<u4"),
         ("raised_ms", "<i8"),
         ("told_ms", "<i8"),

@@ -477,6 +477,17 @@ def test_an_alert_keeps_its_id_and_counts_what_went_out(series):
             ) or (not state.standing and not before.standing)
 
 
+@given(SERIES)
+def test_the_tier_that_was_last_told_is_kept_until_the_next_telling(series):
+    """Whatever lowers what counts as told: a clear goes where the raise or update went."""
+    told = Tier.NONE
+    for _, _, state, change in lived(series):
+        if change in ("raise", "update"):
+            told = state.tier
+        if state.standing or change == "clear":
+            assert state.told is told
+
+
 @given(SERIES, st.integers(1, 10**6))
 def test_time_is_only_ever_compared(series, shift):
     """The same history a while later is the same history: no wall clock, no absolute time."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workers.alert_store import unpack_alert
-from workers.alerts import AlertState
+from workers.alert_policy import Tier
+from workers.alert_store import pack_alert, unpack_alert
+from workers.alerts import AlertState, Phase
 from workers.context import CONTEXT, LAYOUT, NEVER, blank, blank_rows, digest32, digest64, pack, unpack
 
 
@@ -33,6 +34,19 @@ def test_nothing_or_another_layout_is_a_patient_of_whom_nothing_is_known(value):
     assert found["version"].tobytes() == (value or b"")[:8].ljust(8, b"\0")  # so that it can be written in its place
     found["version"] = bytes(8)
     assert found.tobytes() == blank(1).tobytes()
+
+
+def test_an_alert_comes_back_unchanged():
+    state = AlertState(Phase.ACTIVE, Tier.WARNING, 5, alert_id=b"i" * 16, told=Tier.CRITICAL)
+    contexts = blank(1)
+    pack_alert(contexts["alert"], 0, state, b"k" * 16)
+    assert unpack_alert(unpack(pack(contexts))[0]["alert"]) == (state, b"k" * 16)
+
+
+def test_of_an_alert_told_before_its_tier_was_kept_what_counts_as_told_stands_for_it():
+    contexts = blank(1)
+    pack_alert(contexts["alert"], 0, AlertState(Phase.ACTIVE, Tier.WARNING), bytes(16))
+    assert unpack_alert(contexts["alert"][0])[0].told is Tier.WARNING
 
 
 def test_another_layout_beside_a_good_one_costs_it_nothing():

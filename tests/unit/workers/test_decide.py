@@ -23,6 +23,7 @@ from tests.unit.workers.made import (
     record,
     vitals,
 )
+from topics import headers as names
 from topics.reasons import Reason
 from topics.recommendation import RecommendationEvent
 from workers.alert_policy import Policy
@@ -501,6 +502,25 @@ class TestAlertClocks:
         assert [a["state"] for a in alerts] == ["raise", "suppress", "suppress", "clear", "none"]
         assert len({a["alert_id"] for a in alerts[:4]}) == 1
         assert [a["revision"] for a in alerts] == [1, 1, 1, 2, 0]
+
+    @pytest.mark.parametrize("last", [{}, {"replaces": "told", "status": "corrected"}])
+    def test_a_clear_goes_where_the_alert_was_told_also_when_it_counts_for_less_by_then(self, last):
+        """Calm for an hour, or a correction, lowers what counts as told in the very event that clears."""
+        ward = Ward()
+        ward.body(vitals("patient-1", 1440, values=ILL, event_id="told"), control=KILL)
+        ward.body(vitals("patient-1", 1450, values=WELL), control=KILL)
+        (made,) = ward.decide(record(vitals("patient-1", 1510, values=WELL, **last)), control=KILL)
+        alert = json.loads(made.value)["alert"]
+        assert (alert["state"], alert["tier"]) == ("clear", "critical")
+        assert (dict(made.headers)[names.ALERT_TIER], made.alert_tier) == (b"critical", "critical")
+
+    def test_a_clear_after_an_update_goes_where_that_went(self):
+        ward, pulse = Ward(), WELL | {"pulse": 131}
+        series = [(1440, ILL), (1450, pulse), (1511, pulse), (1520, pulse | {"spo2": 91}), (1600, WELL), (1661, WELL)]
+        alerts = [ward.body(vitals("patient-1", at, values=v), control=KILL)["alert"] for at, v in series]
+        assert [(a["state"], a["tier"]) for a in alerts if a["state"] != "suppress"] == [
+            ("raise", "critical"), ("update", "warning"), ("clear", "warning"),
+        ]  # fmt: skip
 
     def test_replaying_gives_the_same_alerts(self):
         series = [record(vitals("patient-1", 7 * k, values=[WELL, ILL][k % 3 == 0]), offset=k) for k in range(12)]
