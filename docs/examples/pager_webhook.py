@@ -6,10 +6,13 @@ The webhook gets one JSON object a message: `event` is trigger, escalate or reso
 upserts by; `role` is whom it asks. It may answer `{"outcome": "acknowledged", "actor_role": "nurse"}` (or another
 outcome with `override_reason`, `snooze_minutes`): that is written to `patient.feedback`, and the asking stops. It also
 stops when a later result says that somebody has answered; a snooze that comes while it asks, starts it again when over.
+An answer that is taken back, or did nothing (`answered_at` is null again, or still a minute later), starts it again at
+once, with everybody whose time has come.
 
 A record counts as done when its message is delivered and its alert asks nobody any more; only then its offset is
 committed. So after a crash the records of waiting alerts are read again, and their clocks run on: repeats are possible,
-a forgotten alert is not. What it does not follow: an answer that was taken back after the asking had stopped.
+a forgotten alert is not. What it does not follow: an answer that was given before a restart, or before another member
+took the partition over, and taken back after it; and one given elsewhere that was taken back before a result showed it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -37,18 +40,24 @@ TOPIC, FEEDBACK = "patient.recommendations", "patient.feedback"
 STATES = (b"raise", b"update", b"clear", b"suppress")
 SAID = ("outcome", "actor_role", "override_reason", "snooze_minutes")
 TIMEOUT = ClientTimeout(total=10)
+GRACE = timedelta(minutes=1)
+"""Results that were published so soon after an answer of the webhook may not know of it."""
 
 Answer = Callable[[FeedbackEvent], Awaitable[None]]
 """Writes an answer to `patient.feedback`."""
 
 
 class Waiting(NamedTuple):
-    """An alert that nobody may have answered yet, the record that told of it, and whom to ask next, and when."""
+    """An alert that nobody may have answered yet, the record that told of it, and whom to ask next, and when.
+
+    Once it is answered: the record that showed it. `since`: a result from then on that shows no answer takes it back.
+    """
 
     partition: TopicPartition
     offset: int
     event: RecommendationEvent
     steps: list[tuple[datetime, str | None]]
+    since: datetime | None = None
 
 
 class Pager:
@@ -56,6 +65,7 @@ class Pager:
 
     Attributes:
         waiting: By alert id, those that have steps left.
+        answered: By alert id, those that somebody has answered, for as long as they stand.
     """
 
     def __init__(
@@ -63,6 +73,7 @@ class Pager:
         now: Callable[[], datetime] = lambda: datetime.now(UTC), pause_s: float = 2.0,
     ) -> None:  # fmt: skip
         self.waiting: dict[str, Waiting] = {}
+        self.answered: dict[str, Waiting] = {}
         self._session, self._url, self._answer, self._now, self._pause_s = session, url, answer, now, pause_s
 
     async def take(self, record: ConsumerRecord) -> None:
@@ -78,31 +89,41 @@ class Pager:
         known = self.waiting.get(alert.alert_id or "")
         if alert.alert_id is None or (known and known.event.alert.revision > alert.revision):
             return
+        read = Waiting(TopicPartition(record.topic, record.partition), record.offset, event, steps(event))
+        if alert.state == "suppress":
+            self._note(alert.alert_id, known, read)
+            return
+        self.answered.pop(alert.alert_id, None)
         if alert.state == "clear":
             self.waiting.pop(alert.alert_id, None)
             await self._send("resolve", event, None)
-        elif alert.state == "suppress":
-            self._note(alert.alert_id, known, event)
         elif not alert.stale and (alert.expires_at is None or self._now() < alert.expires_at):
-            partition = TopicPartition(record.topic, record.partition)
-            self.waiting[alert.alert_id] = Waiting(partition, record.offset, event, steps(event))
+            self.waiting[alert.alert_id] = read
             await self._send("trigger", event, alert.escalation[0].role if alert.escalation else None)
 
-    def _note(self, alert_id: str, known: Waiting | None, event: RecommendationEvent) -> None:
-        """No news but for whom still waits: `expires_at` has moved, or somebody has answered."""
-        if known is None:
-            return
-        left = known.steps
-        if event.alert.answered_at is not None:
-            until = event.alert.snoozed_until
-            left = [] if until is None else [(until, known.event.alert.escalation[0].role)]
-        self.waiting[alert_id] = known._replace(event=event, steps=left)
+    def _note(self, alert_id: str, known: Waiting | None, read: Waiting) -> None:
+        """No news but this: `expires_at` has moved, somebody has answered, or an answer no longer holds."""
+        alert, answered = read.event.alert, self.answered.get(alert_id)
+        if alert.answered_at is not None:
+            self.answered[alert_id] = read
+            if known is not None:
+                until, role = alert.snoozed_until, asked(known)
+                self.waiting[alert_id] = known._replace(
+                    event=read.event, steps=[] if until is None else [(until, role)]
+                )
+        elif answered is not None and holds_no_more(answered, read.event):
+            del self.answered[alert_id]
+            # From the record of the answer on: read again after a crash, it is taken back again.
+            now = [(step.at, step.role) for step in alert.escalation[:1]]
+            self.waiting[alert_id] = answered._replace(event=read.event, steps=now + read.steps, since=None)
+        elif known is not None:
+            self.waiting[alert_id] = known._replace(event=read.event)
 
     async def tick(self) -> None:
         """Ask whoever is to be asked by now; never after the alert has expired."""
         for alert_id, waits in list(self.waiting.items()):
             end, now = waits.event.alert.expires_at, self._now()
-            due = [role for at, role in waits.steps if at <= now and (end is None or now < end)]
+            due = dict.fromkeys(role for at, role in waits.steps if at <= now and (end is None or now < end))
             left = [step for step in waits.steps if step[0] > now and (end is None or step[0] < end)]
             self.waiting[alert_id] = waits._replace(steps=left)
             for role in due:
@@ -110,11 +131,15 @@ class Pager:
                     await self._send("escalate", waits.event, role)
             if not left:
                 self.waiting.pop(alert_id, None)
+        for alert_id, was in list(self.answered.items()):
+            if was.event.alert.expires_at is not None and was.event.alert.expires_at <= self._now():
+                del self.answered[alert_id]
 
     def keep(self, assigned: Iterable[TopicPartition]) -> None:
         """Forget what another member of the group watches now."""
         mine = set(assigned)
         self.waiting = {key: each for key, each in self.waiting.items() if each.partition in mine}
+        self.answered = {key: each for key, each in self.answered.items() if each.partition in mine}
 
     def done(self, positions: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         """The offsets to commit: of a partition, that of the oldest record whose alert still waits."""
@@ -146,7 +171,9 @@ class Pager:
                 print("the webhook's answer is no answer to an alert, and is left out", file=sys.stderr)
                 return
             await self._answer(answered)
-            self.waiting.pop(alert.alert_id, None)
+            waits = self.waiting.pop(alert.alert_id, None)
+            if waits is not None:
+                self.answered[alert.alert_id] = waits._replace(since=answered.event_time + GRACE)
 
     async def _post(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Until it is delivered: what the webhook answered, if it is an object with an outcome.
@@ -175,6 +202,21 @@ def steps(event: RecommendationEvent) -> list[tuple[datetime, str | None]]:
     if later or event.alert.ack_by is None:
         return later
     return [(event.alert.ack_by, roles[0].role if roles else None)]
+
+
+def asked(waits: Waiting) -> str | None:
+    """The role that was asked first, also when it is to be asked again after a snooze."""
+    roles = waits.event.alert.escalation
+    if roles:
+        return roles[0].role
+    return waits.steps[0][1] if waits.steps else None
+
+
+def holds_no_more(answered: Waiting, event: RecommendationEvent) -> bool:
+    """Whether a result that shows no answer is late enough to know of this one."""
+    if answered.since is None:
+        return True
+    return event.timing.published_at is not None and event.timing.published_at >= answered.since
 
 
 def outcome_of(body: bytes) -> dict[str, Any] | None:

@@ -25,6 +25,8 @@ ALERT_ID = published()["alert"]["alert_id"]
 TOLD = datetime(2026, 3, 1, 7, 15, tzinfo=UTC)
 FIRST, SECOND = ("trigger", "critical care outreach"), ("escalate", "charge nurse")
 ANSWERED = {"state": "suppress", "answered_at": "2026-03-01T07:31:00Z", "ack_by": None, "escalation": []}
+BACK = published({"state": "suppress", "reason": "already_raised"})
+THIRD = published()["alert"]["escalation"][2]["role"]
 PARTITION = TopicPartition("patient.recommendations", 0)
 
 
@@ -137,6 +139,84 @@ class TestPager:
             assert await self.asked(server, clock, pager, 31) == [FIRST]
             assert await self.asked(server, clock, pager, 45, 46) == [FIRST, ("escalate", FIRST[1])]
 
+    async def test_a_snooze_that_is_shown_again_and_again_asks_once(self):
+        server, clock = Server(), Clock()
+        snoozed = published({**ANSWERED, "snoozed_until": "2026-03-01T08:00:00Z"})
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            for offset in (1, 2, 3):
+                await pager.take(record(snoozed, offset))
+            assert await self.asked(server, clock, pager, 31, 45, 46) == [FIRST, ("escalate", FIRST[1])]
+
+    async def test_an_answer_taken_back_asks_everybody_whose_time_has_come_at_once_and_the_rest_at_theirs(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            await pager.take(record(published({**ANSWERED}), 1))
+            assert await self.asked(server, clock, pager, 17) == [FIRST]
+            assert pager.waiting == {}
+            await pager.take(record(BACK, 2))
+            again = [FIRST, ("escalate", FIRST[1]), SECOND]
+            assert await self.asked(server, clock, pager, 18, 29) == again
+            assert await self.asked(server, clock, pager, 30, 31) == [*again, ("escalate", THIRD)]
+
+    async def test_a_snooze_taken_back_does_not_wait_for_its_end(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            await pager.take(record(published({**ANSWERED, "snoozed_until": "2026-03-01T08:00:00Z"}), 1))
+            await pager.take(record(BACK, 2))
+            assert await self.asked(server, clock, pager, 10, 14) == [FIRST, ("escalate", FIRST[1])]
+
+    async def test_the_only_role_is_asked_once_when_an_answer_is_taken_back(self):
+        server, clock, alone = Server(), Clock(), {"escalation": published()["alert"]["escalation"][:1]}
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published(alone)))
+            await pager.take(record(published({**ANSWERED}), 1))
+            await pager.take(record(published({"state": "suppress", **alone}), 2))
+            assert await self.asked(server, clock, pager, 40, 41) == [FIRST, ("escalate", FIRST[1])]
+
+    @pytest.mark.parametrize("last", [cleared(), published({"state": "update", "revision": 2})])
+    async def test_what_was_answered_is_forgotten_when_the_alert_is_cleared_or_told_anew(self, last):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            for offset, value in enumerate([published(), published({**ANSWERED}), last]):
+                await pager.take(record(value, offset))
+            assert pager.answered == {}
+
+    async def test_an_answer_taken_back_after_the_alert_has_expired_asks_nobody(self):
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            await pager.take(record(published()))
+            await pager.take(record(published({**ANSWERED}), 1))
+            assert await self.asked(server, clock, pager, 481) == [FIRST]
+            assert pager.answered == {}
+            await pager.take(record(BACK, 2))
+            assert await self.asked(server, clock, pager, 482) == [FIRST]
+
+    async def test_after_a_crash_what_was_taken_back_is_read_again_from_its_answer_on(self):
+        async with self.pager(Server()) as pager:
+            for offset, value in ((5, published()), (7, published({**ANSWERED})), (9, BACK)):
+                await pager.take(record(value, offset))
+            assert pager.done({PARTITION: 10}) == {PARTITION: 7}
+        server, clock = Server(), Clock()
+        async with self.pager(server, clock) as pager:
+            for offset, value in ((7, published({**ANSWERED})), (9, BACK)):
+                await pager.take(record(value, offset))
+            assert await self.asked(server, clock, pager, 10) == [("escalate", FIRST[1])]
+
+    @pytest.mark.parametrize(
+        ("at", "asked"),
+        [("2026-03-01T07:16:59Z", []), ("2026-03-01T07:17:00Z", [("escalate", FIRST[1])]), (None, [])],
+    )
+    async def test_an_answer_of_the_webhook_that_no_result_shows_a_minute_later_did_nothing(self, at, asked):
+        server, clock, written = Server(said={"outcome": "acknowledged", "actor_role": "nurse"}), Clock(), []
+        later = BACK | {"timing": BACK["timing"] | {"published_at": at}}
+        async with self.pager(server, clock, written) as pager:
+            await pager.take(record(published()))
+            await pager.take(record(later, 1))
+            assert await self.asked(server, clock, pager, 3) == [FIRST, *asked]
+
     async def test_an_alert_whose_end_has_moved_is_asked_about_until_the_new_one(self):
         server, clock = Server(), Clock()
         async with self.pager(server, clock) as pager:
@@ -207,8 +287,10 @@ class TestPager:
     async def test_forgets_what_another_member_watches(self):
         async with self.pager(Server()) as pager:
             await pager.take(record(published(), 5))
+            await pager.take(record(published({**ANSWERED, "alert_id": "another"}), 6))
+            assert (len(pager.waiting), len(pager.answered)) == (1, 1)
             pager.keep([TopicPartition("patient.recommendations", 1)])
-            assert pager.waiting == {}
+            assert pager.waiting == pager.answered == {}
 
     async def test_tries_again_until_the_webhook_takes_it(self):
         server = Server(503, 429)
