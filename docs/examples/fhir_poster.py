@@ -5,6 +5,10 @@
 
 Every write is a conditional update by identifier (recommendation or alert), so that a repeat changes nothing. Offsets
 are committed when the server has taken what the records gave. It must offer conditional updates.
+
+It remembers which requests are on hold because somebody has answered: when an answer is taken back, they ask again.
+What it does not follow: an answer that was written before a restart and taken back after it. The alert's next `update`
+or `clear` mends that.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ class Poster:
         self._session, self._base, self._systems = session, base.rstrip("/"), systems
         self._now, self._pause_s = now, pause_s
         self._revisions: dict[str, int] = {}
+        self._on_hold: set[str] = set()
 
     async def take(self, record: ConsumerRecord) -> None:
         """Write what one record gives."""
@@ -63,10 +68,15 @@ class Poster:
         if alert.alert_id is None or alert.revision < self._revisions.get(alert.alert_id, 0):
             return made  # a repeat of an older revision
         self._revisions[alert.alert_id] = alert.revision
-        issue, request = detected_issue(event, self._systems), communication_request(event, self._systems)
+        answered = alert.alert_id in self._on_hold
+        issue = detected_issue(event, self._systems, answered=answered)
+        request = communication_request(event, self._systems, answered=answered)
         over = alert.expires_at is not None and self._now() >= alert.expires_at
         if request is not None and request["status"] == "active" and over:
             request = None  # too late to tell anybody
+        if request is not None:
+            note = self._on_hold.add if request["status"] == "on-hold" else self._on_hold.discard
+            note(alert.alert_id)
         if alert.state == "clear":
             del self._revisions[alert.alert_id]
         return made + [each for each in (issue, request) if each is not None]

@@ -345,6 +345,16 @@ class TestPoster:
             ("CommunicationRequest", "revoked"),
         ]
 
+    async def test_an_answer_puts_the_request_on_hold_and_taken_back_it_asks_again(self):
+        answered = published({**ANSWERED})
+        assert await self.written(published(), BACK, answered, BACK, BACK) == [
+            ("RiskAssessment", "final"), ("DetectedIssue", "preliminary"), ("CommunicationRequest", "active"),
+            ("RiskAssessment", "final"),
+            ("RiskAssessment", "final"), ("DetectedIssue", "preliminary"), ("CommunicationRequest", "on-hold"),
+            ("RiskAssessment", "final"), ("DetectedIssue", "preliminary"), ("CommunicationRequest", "active"),
+            ("RiskAssessment", "final"),
+        ]  # fmt: skip
+
     async def test_asks_nobody_for_a_stale_or_expired_alert(self):
         wanted = [("RiskAssessment", "final"), ("DetectedIssue", "preliminary")]
         assert await self.written(published({"stale": True})) == wanted

@@ -3,7 +3,7 @@
 Decides the status. R4 has no "mitigated" (R5 added it): an alert that stands is `preliminary`, for it may yet change,
 and a cleared one is `final` with the end of its period. No mitigation is claimed: a score that fell does not say what
 was done, and neither does an answer, which stands in the detail. It is a record and pages nobody, so a stale alert is
-recorded too. Nothing for `none`, nor for `suppress` unless somebody has answered: there is no news.
+recorded too. Nothing for `none`, nor for `suppress` unless somebody has answered, or no longer has: there is no news.
 
 Upsert: PUT [base]/DetectedIssue?identifier=urn:wardstream:alert|<alert_id>
 """
@@ -21,16 +21,21 @@ KIND: Final = "DetectedIssue"
 SEVERITY: Final = {"critical": "high", "warning": "moderate", "info": "low"}
 
 
-def detected_issue(published: Published, systems: Systems = UNSAID) -> dict[str, Any] | None:
+def detected_issue(published: Published, systems: Systems = UNSAID, *, answered: bool = False) -> dict[str, Any] | None:
     """The issue; None where the alert does not change.
+
+    Args:
+        published: The recommendation.
+        systems: Of the identifiers.
+        answered: The alert's issue was last written as answered: a `suppress` that shows no answer any more is news.
 
     Raises:
         ValueError: This is no recommendation.
     """
     event = read(published)
     alert = event.alert
-    answered = alert.state == "suppress" and alert.answered_at is not None
-    if alert.alert_id is None or not (answered or alert.state in ("raise", "update", "clear")):
+    news = alert.state == "suppress" and (answered or alert.answered_at is not None)
+    if alert.alert_id is None or not (news or alert.state in ("raise", "update", "clear")):
         return None
     cleared = alert.state == "clear"
     return fhir.resource(

@@ -28,7 +28,8 @@ def cleared() -> dict[str, Any]:
     """As the worker says that an alert is over."""
     later = {"caused_by": published()["caused_by"] | {"event_time": "2026-03-01T16:30:00Z"}}
     return published(
-        {"state": "clear", "tier": None, "ack_by": None, "revision": 2, "reason": "better", "stale": True}, **later
+        {"state": "clear", "tier": "critical", "ack_by": None, "revision": 2, "reason": "better", "stale": True},
+        **later,
     )
 
 
@@ -47,6 +48,8 @@ def varied(draw: st.DrawFn) -> dict[str, Any]:
         "reason": draw(st.none() | st.text(max_size=300)),
         "action_id": draw(st.sampled_from(["esc-emergency-team", "gone", None])),
     }
+    for name in ("answered_at", "snoozed_until"):
+        value["alert"][name] = draw(st.none() | st.just("2026-03-01T07:20:00Z"))
     for name in ("raised_at", "ack_by", "expires_at", "alert_id"):
         if draw(st.integers(0, 4)) == 0:
             value["alert"][name] = None

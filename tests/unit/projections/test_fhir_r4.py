@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tests.unit.projections import r4
 from tests.unit.projections.published import cleared, illness, made, published, varied
+from tests.unit.workers.made import ILL, WELL, Ward, feedback, record, vitals
 from topics.projections.cds_hooks import card
 from topics.projections.communication_request import communication_request
 from topics.projections.detected_issue import detected_issue
@@ -40,10 +41,15 @@ def test_every_resource_is_valid_r4(event):
     for resource in found:
         hold_to_r4(resource)
     kinds = {each["resourceType"] for each in found}
-    state, known = event["alert"]["state"], event["alert"]["alert_id"] is not None
-    assert ("DetectedIssue" in kinds) == (known and state in ("raise", "update", "clear"))
-    asks = state in ("raise", "update") and not event["alert"]["stale"]
-    assert ("CommunicationRequest" in kinds) == (known and (asks or state == "clear"))
+    alert, known = event["alert"], event["alert"]["alert_id"] is not None
+    state, answered = alert["state"], alert["state"] == "suppress" and alert["answered_at"] is not None
+    assert ("DetectedIssue" in kinds) == (known and (answered or state in ("raise", "update", "clear")))
+    asks = state in ("raise", "update") and not alert["stale"]
+    holds = answered and alert["ack_by"] is None
+    assert ("CommunicationRequest" in kinds) == (known and (asks or holds or state == "clear"))
+    for each in (detected_issue(event, answered=True), communication_request(event, answered=True)):
+        if each is not None:
+            hold_to_r4(each)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -164,7 +170,7 @@ class TestDetectedIssue:
         assert [each["status"] for each in (raised, worse, over)] == ["preliminary", "preliminary", "final"]
         assert raised["identifiedPeriod"] == {"start": "2026-03-01T07:15:00Z"}
         assert over["identifiedPeriod"] == {"start": "2026-03-01T07:15:00Z", "end": "2026-03-01T16:30:00Z"}
-        assert "severity" not in over
+        assert raised["severity"] == over["severity"] == "high"
         assert "mitigation" not in over
 
     def test_evidence_is_the_assessment_of_the_same_result(self):
@@ -226,10 +232,54 @@ class TestAnswers:
         "ack_by": None, "escalation": [],
     }  # fmt: skip
 
-    def test_an_answered_alert_is_noted_in_the_issue_and_asks_nobody(self):
+    def test_an_answered_alert_is_noted_in_the_issue(self):
         detail = detected_issue(published(self.ANSWERED))["detail"]
         assert "Answered 2026-03-01 07:20 UTC. Snoozed until 2026-03-01 07:50 UTC" in detail
-        assert communication_request(published(self.ANSWERED)) is None
+
+    def test_a_snoozed_alert_is_on_hold_until_its_snooze_is_over(self):
+        found = communication_request(published(self.ANSWERED))
+        hold_to_r4(found)
+        assert found["status"] == "on-hold"
+        assert found["statusReason"]["text"] == "answered 2026-03-01 07:20 UTC, snoozed until 2026-03-01 07:50 UTC"
+        assert found["occurrencePeriod"] == {"start": "2026-03-01T07:50:00Z", "end": "2026-03-01T15:15:00Z"}
+        assert found["identifier"] == communication_request(published())["identifier"]
+
+    @pytest.mark.parametrize("stale", [False, True])
+    def test_an_acknowledged_alert_is_on_hold_without_a_time(self, stale):
+        found = communication_request(published({**self.ANSWERED, "snoozed_until": None, "stale": stale}))
+        assert (found["status"], found["statusReason"]["text"]) == ("on-hold", "answered 2026-03-01 07:20 UTC")
+        assert "occurrencePeriod" not in found
+
+    def test_an_alert_that_was_passed_on_still_asks(self):
+        waits = {"ack_by": published()["alert"]["ack_by"], "escalation": published()["alert"]["escalation"][1:]}
+        assert communication_request(published({**self.ANSWERED, "snoozed_until": None, **waits})) is None
+
+    def test_an_answer_taken_back_makes_both_what_they_were(self):
+        back = published({"state": "suppress", "reason": "already_raised"})
+        assert communication_request(back, answered=True)["status"] == "active"
+        assert communication_request(back, answered=True)["occurrencePeriod"]["end"] == "2026-03-01T07:30:00Z"
+        assert "Answered" not in detected_issue(back, answered=True)["detail"]
+        late = published({"state": "suppress", "stale": True})
+        assert communication_request(late, answered=True) is None
+
+    def test_a_clear_completes_what_was_answered_and_revokes_what_was_not(self):
+        over = cleared()
+        assert communication_request(over)["status"] == "revoked"
+        over["alert"]["answered_at"] = "2026-03-01T07:20:00Z"
+        found = communication_request(over)
+        hold_to_r4(found)
+        assert (found["status"], found["statusReason"]["text"]) == ("completed", "cleared: better")
+        assert not {"priority", "occurrencePeriod", "recipient"} & found.keys()
+
+    def test_what_the_worker_says_of_an_answered_alert(self):
+        ward = Ward()
+        told = ward.body(vitals("patient-1", 2500, values=ILL))
+        ward.decide(record(feedback("patient-1", 2505, alert_id=told["alert"]["alert_id"])))
+        later = [(2510, ILL), (2600, WELL), (2700, WELL)]
+        bodies = [told, *(ward.body(vitals("patient-1", at, values=values)) for at, values in later)]
+        assert [communication_request(each)["status"] for each in bodies] == [
+            "active", "on-hold", "on-hold", "completed",
+        ]  # fmt: skip
 
     def test_the_request_goes_to_the_first_role_and_names_the_next_with_their_times(self):
         passed_on = published()["alert"]["escalation"][1:]
