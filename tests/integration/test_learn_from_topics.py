@@ -14,12 +14,14 @@ from models.bundle import load_bundle
 from models.clinical.actions import Evaluation
 from models.clinical.truth import FALSE, TRUE
 from models.columns import COLUMNS
-from models.weights import load
+from models.weights import load, read_manifest
 from tests.integration.test_cli_tools import Environment, fields, wardstream
 from tests.servers import Broker
 from tests.unit.workers.made import ILL, START, vitals
+from tests.unit.workers.versions import another
 from topics.catalogue import FEEDBACK, RECOMMENDATIONS, VITALS
 from workers.cli import cluster
+from workers.cli.describe import describe
 from workers.cli.topics import apply_topics
 from workers.offline import Offline, parse
 from workers.settings import Settings
@@ -107,6 +109,19 @@ async def test_a_version_learned_from_topics_ranks_as_the_answers_said(
     nothing = np.zeros((1, actions), np.float32), np.full((1, len(COLUMNS)), np.nan, np.float32)
     order = ranker.rank(rules, np.float32([np.nan]), *nothing).order[0].tolist()
     assert order == [index[LIKED], index[DISLIKED]]
+
+
+async def test_it_starts_from_the_version_that_control_promoted(environment: Environment, tmp_path: Path) -> None:
+    await published(Settings(**fields(environment)))
+    place = another(tmp_path, "ranker")
+    describe(tmp_path / "ranker" / place, read_manifest(tmp_path / "ranker" / place))
+    environment |= {"WARDSTREAM_MODELS_DIR": str(tmp_path)}
+    who = ("--actor", "dr.lee", "--reason", "Evaluated.")
+    promoted = await asyncio.to_thread(wardstream, environment, "control", "model", "ranker", "--version", place, *who)
+    assert promoted.returncode == 0, promoted.stderr
+    done = await asyncio.to_thread(wardstream, environment, "learn", "--out", str(tmp_path / "learned"))
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "learned")[1].config["learned"]["from"] == place
 
 
 async def test_without_answers_it_says_how_many_it_takes(environment: Environment, tmp_path: Path) -> None:

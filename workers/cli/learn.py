@@ -30,8 +30,10 @@ def learn(
     base: Annotated[
         str | None,
         typer.Option(
-            help="Ranker to start from: a version or a folder. Left out: the one that workers use, or, where that "
-            "learned from answers, the one it came from, so that no answer counts twice."
+            help="Ranker to start from: a version or a folder. Left out: the one that workers use, which is what "
+            "`wardstream control model` promoted, else the active one; or, where that learned from answers, the one "
+            "it came from, so that no answer counts twice. Control is not read with --feedback: name here what it "
+            "promoted."
         ),
     ] = None,
     models: Annotated[
@@ -50,7 +52,7 @@ def learn(
 
     Accepted actions, and overrides whose reason says whether the action was relevant, move the order within an urgency.
     No model of risk is touched. A fifth of the patients is held out to measure by. Workers go on with the version that
-    they use until you activate the new one; the last line, on standard output, is its folder.
+    they use until you activate or promote the new one; the last line, on standard output, is its folder.
 
     Example:  wardstream learn --out /srv/candidates/ranker-may
     """
@@ -58,17 +60,19 @@ def learn(
     from models.training.learning import learn_ranker
     from models.training.split import TooFewError
     from models.weights import load
+    from workers.cli.learning.start import promoted_ranker, start_from
     from workers.cli.training import run_folder
 
     if (feedback is None) != (recommendations is None) or (vitals is not None and feedback is None):
         raise UserError("files come together: --feedback F --recommendations R, and --vitals V if you have them")
-    start = _base(base, models)
-    state, manifest = load(start)
-    ranker = build_ranker(state, start)
     if place is not None:
         _require_new(place)
     elif not dry_run:
         require_room(Path("runs"), "--out runs")
+    promoted = run(promoted_ranker(load_settings())) if base is None and feedback is None else None
+    start = start_from(base, promoted, models or load_settings().models_dir)
+    state, manifest = load(start)
+    ranker = build_ranker(state, start)
     material = _material(feedback, recommendations, vitals)
     for line in material.lines():
         err.print(line, markup=False, soft_wrap=True)
@@ -84,44 +88,6 @@ def learn(
     written = _write(folder, lesson, start, manifest)
     _next(written, folder)
     typer.echo(folder)
-
-
-def _base(wanted: str | None, models: Path | None) -> Path:
-    """The artefact to start from.
-
-    Raises:
-        UserError: It, or the one that it came from, is not there or unfit.
-        WeightsError: Likewise.
-    """
-    from models.bundle import ARTEFACTS, artefact
-    from workers.cli import registry
-
-    folder = models or load_settings().models_dir
-    place = artefact(folder, "ranker") if wanted is None else registry.find(folder or ARTEFACTS, "ranker", wanted)
-    learned = registry.check_about(place, "ranker").config.get("learned")
-    if learned is None:
-        return place
-    if wanted is not None:
-        err.print("it has learned from answers before: those that are still read count twice", markup=False)
-        return place
-    return _base_before(learned["from"], folder)
-
-
-def _base_before(version: str, folder: Path | None) -> Path:
-    """The first of the versions that a learned one came from."""
-    from models.bundle import ARTEFACTS
-    from workers.cli import registry
-
-    seen: set[str] = set()
-    while version not in seen:
-        seen.add(version)
-        place = registry.find(folder or ARTEFACTS, "ranker", version)
-        learned = registry.check_about(place, "ranker").config.get("learned")
-        if learned is None:
-            err.print(f"starting from {version}, which learned from no answers yet", markup=False)
-            return place
-        version = learned["from"]
-    raise UserError(f"ranker {version} came from itself: name where to start with --base")
 
 
 def _require_new(folder: Path) -> None:
@@ -190,5 +156,12 @@ def _write(folder: Path, lesson: Lesson, start: Path, before: Manifest) -> Manif
 def _next(written: Manifest, folder: Path) -> None:
     out_of = f"ranker {written.version} in {folder}"
     err.print(f"{out_of}; it came from {written.config['learned']['from']}", markup=False, soft_wrap=True)
-    err.print("Look at its card, then:", markup=False)
-    err.print(f"  wardstream models activate ranker {folder} --models DIR", markup=False, soft_wrap=True)
+    lines = (
+        "Look at its card. For workers from their next start, unless control names a version:",
+        f"  wardstream models activate ranker {folder} --models DIR",
+        f"For workers that run, once each has it as ranker/{written.version} in its models folder:",
+        f'  wardstream control model ranker --version {written.version} --actor WHO --reason "WHY"',
+        "(--shadow, or --canary with --share, in place of --version tries it first)",
+    )
+    for line in lines:
+        err.print(line, markup=False, soft_wrap=True)

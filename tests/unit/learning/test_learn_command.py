@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 
 import pytest
 from constructed import BY_PULSE, DISLIKED, LIKED, refusal, ward, write
@@ -53,8 +54,26 @@ def test_a_version_is_made_that_workers_can_use_and_no_other_model_is_touched(tm
     assert acceptance[catalogue.index[DISLIKED]] < acceptance[catalogue.index[BY_PULSE]]
     assert manifest.metrics[AFTER]["auroc"][0] > manifest.metrics[BEFORE]["auroc"][0] + 0.1
     assert "answers, after" in (tmp_path / "new" / "CARD.md").read_text(encoding="utf-8")
-    for said in (manifest.version, "models activate ranker", LIKED, "answers held out"):
+    for said in (manifest.version, LIKED, "answers held out"):
         assert said in result.stderr
+
+
+def test_it_ends_with_the_commands_that_bring_the_version_to_workers(tmp_path, monkeypatch):
+    """Both are run as they were printed: one takes the version in, the other makes a record that workers accept."""
+    result = learn(*write(tmp_path, ward()), "--out", str(tmp_path / "new"))
+    models = tmp_path / "models"
+    monkeypatch.setenv("WARDSTREAM_MODELS_DIR", str(models))
+    printed = [line.strip() for line in result.stderr.splitlines() if line.startswith("  wardstream ")]
+    activate, promote = (shlex.split(line.replace("DIR", str(models)))[1:] for line in printed)
+    version = load(tmp_path / "new")[1].version
+    assert CliRunner().invoke(app, activate).exit_code == 0
+    assert registry.in_use(models, "ranker") == version
+    written = CliRunner().invoke(app, [*promote, "--dry-run"])
+    assert written.exit_code == 0, written.output
+    assert json.loads(written.stdout)["value"]["setting"] == {
+        "kind": "model", "name": "ranker", "enabled": True, "version": version,
+    }  # fmt: skip
+    assert "note" not in written.stderr  # the folder named there has it
 
 
 def test_nothing_names_a_patient(tmp_path):
