@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 ALERTED: Final = frozenset(ACTION_OF.values())
 """The actions that alerts are about; no other ever pages."""
 
+_DEVELOPMENT_KEY_NOTE: Final = (
+    "the patient is named by the development key, the default of WARDSTREAM_IDENTITY_KEY: workers with a key of their "
+    "own apply this to nobody, and nothing says so; set it to the workers' key and run this again"
+)
+
 _OPTION: Final = {"expires_at": "--for", "action_id": "--action", "name": "model"}
 
 
@@ -163,11 +168,11 @@ def _manifest(folder: Path | None, name: str, version: str) -> Manifest | None:
 def pseudonym(settings: Settings, patient_id: str) -> str:
     """The HMAC that stands for a patient, hex, with the key that all workers share.
 
-    A key that was not set is said: the name then fits no worker of a real system.
+    The development key is said: the name then fits no worker of a real system, and no worker can tell.
     """
     key = settings.identity_key.get_secret_value()
     if key == DEVELOPMENT_KEY:
-        err.print("note: WARDSTREAM_IDENTITY_KEY is not set; this fits workers without it only", markup=False)
+        err.print(f"note: {_DEVELOPMENT_KEY_NOTE}", markup=False, soft_wrap=True)
     return Identity(key).patient(patient_id).hex()
 
 

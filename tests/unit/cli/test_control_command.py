@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from models.clinical.actions import Catalogue
 from tests.unit.workers.test_audit import audited, event, of, record
@@ -16,10 +18,13 @@ from topics.codec import Decoded, decode
 from topics.control import ControlEvent
 from topics.control_settings import KillSwitch, ModelSwitch, Mute, Thresholds
 from workers.cli import audit, control_state, control_write
+from workers.cli.app import app
 from workers.cli.control_write import ALERTED, Signature, check_versions, made, notes, signed, taken_back, ward
 from workers.cli.errors import UserError
 from workers.cli.moments import ago, moment, span
 from workers.control_record import read_change
+from workers.identity import Identity
+from workers.settings import DEVELOPMENT_KEY
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -165,6 +170,35 @@ def change(setting, offset: int, hours: float | None = None):
 
 def raw(key: bytes, value: bytes | None, offset: int):
     return read_change(record(key, value, offset=offset), NOW_MS)
+
+
+class TestPatient:
+    PATIENT = ("control", "patient", "--patient", "p-17", "--spo2-scale", "2", "--for", "7d", "--dry-run")
+    NOTE = (
+        "note: the patient is named by the development key, the default of WARDSTREAM_IDENTITY_KEY: workers with a "
+        "key of their own apply this to nobody, and nothing says so; set it to the workers' key and run this again"
+    )
+
+    def made(self, monkeypatch, key):
+        """The key of the record and the lines beside it, with this WARDSTREAM_IDENTITY_KEY."""
+        monkeypatch.delenv("WARDSTREAM_IDENTITY_KEY", raising=False)
+        if key is not None:
+            monkeypatch.setenv("WARDSTREAM_IDENTITY_KEY", key)
+        done = CliRunner().invoke(app, [*self.PATIENT, "--actor", "dr.lee", "--reason", "COPD"])
+        assert done.exit_code == 0, done.output
+        return orjson.loads(done.stdout)["key"], done.stderr.splitlines()
+
+    @pytest.mark.parametrize("key", [None, DEVELOPMENT_KEY])
+    def test_with_the_development_key_one_line_says_whom_it_will_not_reach_and_what_to_do(self, monkeypatch, key):
+        assert self.made(monkeypatch, key)[1] == [self.NOTE, "dry run: nothing sent"]
+
+    def test_with_a_key_of_ones_own_nothing_is_said_and_the_record_is_another_patients_to_other_workers(
+        self, monkeypatch
+    ):
+        own, said = self.made(monkeypatch, "a-key-of-our-own-000")
+        assert said == ["dry run: nothing sent"]
+        assert own == f"patient/{Identity('a-key-of-our-own-000').patient('p-17').hex()}"
+        assert own != self.made(monkeypatch, None)[0]
 
 
 class TestState:
