@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -27,9 +27,9 @@ class FakeStore(MemoryContexts):
         self.before_write: Callable[[Sequence[bytes]], Awaitable[None]] | None = None
         self.calls: list[str] = []
 
-    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def read(self, keys: Sequence[bytes], held: Mapping[bytes, bytes] | None = None, /) -> list[bytes | None]:
         self._asked("read")
-        return await super().read(keys)
+        return await super().read(keys, held or {})
 
     async def compare_and_set(
         self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]
@@ -145,5 +145,5 @@ class FakeRecurrence:
         )
         return (0.7 * h + np.tanh(x.astype(np.float32) @ self._weights)).astype(np.float32)
 
-    def explain(self, h, values, carried, gap_h, static):
-        return self.step(h, values, carried, gap_h, static), np.nan_to_num(values / 100).astype(np.float32)
+    def explain(self, h, values, carried, gap_h, static, first=None):
+        return self.step(h, values, carried, gap_h, static), np.nan_to_num(values[:first] / 100).astype(np.float32)

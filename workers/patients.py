@@ -91,7 +91,7 @@ class Patients:
         asked = [i for i, patient in enumerate(patients) if patient not in self._pinned]
         values: list[bytes | None] = [None] * len(patients)
         try:
-            found = await self._store.read([patients[i] for i in asked]) if asked else []
+            found = await self._store.read([patients[i] for i in asked], self._near) if asked else []
             for i, value in zip(asked, found, strict=True):
                 # A key that this worker wrote and the store has lost: what is held is better than nothing.
                 values[i] = value if value is not None else self._near.get(patients[i])

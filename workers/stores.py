@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import redis.asyncio as redis
@@ -31,6 +31,22 @@ return won
 # A missing key is taken: what this worker holds is better than nothing. The third case is our own write whose answer
 # was lost: a version carries a part of its writer's own, so that no other's can equal it.
 
+_READ = """
+local found = {}
+for i, key in ipairs(KEYS) do
+  if ARGV[i] ~= '' and redis.call('GETRANGE', key, 0, 7) == ARGV[i] then
+    found[i] = ''
+  else
+    found[i] = redis.call('GET', key)
+  end
+end
+return found
+"""
+# An empty answer stands for "as you hold it". A version has a part of its writer's own, and a writer holds only what it
+# knows to be written, so that equal versions mean equal values.
+
+_NOTHING_HELD: Mapping[bytes, bytes] = {}
+
 
 class StoreUnavailableError(Exception):
     """The store did not answer in time; the caller goes on with what it holds."""
@@ -39,8 +55,13 @@ class StoreUnavailableError(Exception):
 class ContextStore(Protocol):
     """Packed contexts by key. Every call may raise StoreUnavailableError."""
 
-    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values, None where there is none."""
+    async def read(self, keys: Sequence[bytes], held: Mapping[bytes, bytes] = _NOTHING_HELD, /) -> list[bytes | None]:
+        """The values as they are now, None where there is none.
+
+        Args:
+            keys: What is asked for.
+            held: By key, values that the caller has: where the store's has the same version, it need not travel.
+        """
         ...
 
     async def compare_and_set(
@@ -69,8 +90,8 @@ class MemoryContexts:
         self.values: dict[bytes, bytes] = {}
         self.embeddings: dict[bytes, bytes] = {}
 
-    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """See ContextStore."""
+    async def read(self, keys: Sequence[bytes], _held: Mapping[bytes, bytes] = _NOTHING_HELD, /) -> list[bytes | None]:
+        """See ContextStore; nothing travels here."""
         return [self.values.get(key) for key in keys]
 
     async def compare_and_set(
@@ -113,10 +134,17 @@ class RedisContexts:
         self._embedding_prefix = b"wardstream:embedding:"
         self._client = connect(settings)
         self._script = self._client.register_script(_COMPARE_AND_SET)
+        self._changed = self._client.register_script(_READ)
 
-    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def read(self, keys: Sequence[bytes], held: Mapping[bytes, bytes] = _NOTHING_HELD, /) -> list[bytes | None]:
         """See ContextStore."""
-        return await self._bounded(self._client.mget([self._context_prefix + key.hex().encode() for key in keys]))
+        names = [self._context_prefix + key.hex().encode() for key in keys]
+        mine = [held.get(key) for key in keys]
+        if not any(mine):
+            return await self._bounded(self._client.mget(names))
+        known = [b"" if value is None else value[:VERSION_BYTES] for value in mine]
+        found = await self._bounded(self._changed(keys=names, args=known))
+        return [value if answer == b"" else answer for value, answer in zip(mine, found, strict=True)]
 
     async def compare_and_set(
         self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]

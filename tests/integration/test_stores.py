@@ -48,6 +48,14 @@ async def test_every_key_has_a_time_to_live(store, client):
     assert min(ttl.values()) <= 24 * 3_600_000
 
 
+async def test_what_the_caller_holds_does_not_travel(store, client):
+    await store.compare_and_set([A, B], [BLANK, BLANK], [value(1, b"a" * 50_000), value(1, b"b" * 50_000)])
+    held = {A: value(1, b"a" * 50_000), B: value(1, b"b" * 50_000)}
+    before = (await client.info("stats"))["total_net_output_bytes"]
+    assert await store.read([A, B], held) == [held[A], held[B]]
+    assert (await client.info("stats"))["total_net_output_bytes"] - before < 20_000
+
+
 async def test_another_run_or_prefix_has_contexts_of_its_own(valkey, store):
     other = RedisContexts(settings(valkey, run="again"))
     third = RedisContexts(settings(valkey, topic_prefix="b."))

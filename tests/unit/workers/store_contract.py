@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 A, B = b"a" * 16, b"b" * 16
+GONE, NEVER = b"g" * 16, b"n" * 16
 BLANK = bytes(8)
 
 
@@ -47,6 +48,11 @@ class StoreContract:
     async def test_a_key_that_the_store_has_lost_is_taken(self, store):
         assert await store.compare_and_set([A], [value(41)], [value(42)]) == [True]
         assert await store.read([A]) == [value(42)]
+
+    async def test_what_the_caller_holds_never_hides_what_is_stored(self, store):
+        await store.compare_and_set([A, B], [BLANK, BLANK], [value(2, b"a"), value(7, b"b")])
+        held = {A: value(1, b"older"), B: value(7, b"b"), GONE: value(3, b"lost")}
+        assert await store.read([A, B, GONE, NEVER], held) == [value(2, b"a"), value(7, b"b"), None, None]
 
     async def test_embeddings_are_found_by_key(self, store):
         await store.write_embeddings([A, B], [b"1", b"2"])
