@@ -36,8 +36,8 @@ from workers import collate
 from workers.batcher import Batch, LaneSettings, MicroBatcher
 from workers.context import WINDOW, Contexts, blank, pack, unpack
 from workers.control import Control, ControlBoard
-from workers.decide import Work
 from workers.fold import fold_vitals
+from workers.folding import Work
 from workers.judge import Judge
 from workers.ledger import PartitionLedger
 from workers.metrics import Metrics

@@ -165,7 +165,7 @@ class VitalsEncoder(nn.Module):
         return logits
 
     def explain(
-        self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor
+        self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor, first: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """`step`, and what each column's value does to the sepsis logit at this step.
 
@@ -178,16 +178,18 @@ class VitalsEncoder(nn.Module):
             carried: (B, P).
             gap_h: (B, P).
             static: (B, 3).
+            first: Of how many events the contributions are wanted; of all where None.
 
         Returns:
-            h' (B, H), and (B, P) signed contributions in log odds before calibration; 0 where nothing is known or the
-            column is unused.
+            h' (B, H), and (first, P) signed contributions in log odds before calibration; 0 where nothing is known or
+            the column is unused.
         """
+        first = len(h) if first is None else first
         x, (gated, memory) = self.features(values, carried, gap_h, static), self._parts(h)
         memory = self.memory.step(x, memory)
         seen = torch.cat((x, memory), -1)
-        gated, gradient = self.cell.step_with_gradient(seen, gated, self.head.weight[0])
+        gated, gradient = self.cell.step_with_gradient(seen, gated, self.head.weight[0], first)
         width = x.shape[1]
         by_input = gradient[:, :width] + self.memory.gradient(gradient[:, width:])
-        share = x[:, : 2 * P] * by_input[:, : 2 * P]
+        share = x[:first, : 2 * P] * by_input[:, : 2 * P]
         return torch.cat((gated, memory), -1), share[:, :P] + share[:, P:]

@@ -24,7 +24,9 @@ from workers.context import (
     COLUMN_COUNT,
     EVIDENCE,
     NEVER,
+    ROW,
     SKIP_MODEL,
+    STATE,
     WINDOW,
     Contexts,
     put,
@@ -49,9 +51,9 @@ class Recurrence(Protocol):
         ...
 
     def explain(
-        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats
+        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats, first: int | None = None
     ) -> tuple[Floats, Floats]:
-        """`step`, and each column's signed contribution `(n, P)` to the risk."""
+        """`step`, and each column's signed contribution `(first, P)` to the risk of the first events, or of all."""
         ...
 
 
@@ -108,17 +110,21 @@ def adopt(contexts: Contexts, model: Recurrence) -> None:
 
 
 def _append(contexts: Contexts, index: NDArray[np.intp], rows: NDArray[np.void], model: Recurrence | None) -> None:
-    """In order: one step at the head; a full window gives its oldest event to the checkpoint."""
-    window = contexts["window"]
+    """In order: one step at the head; a full window gives its oldest event to the checkpoint.
+
+    Both steps are taken together: what a step costs whatever its size is paid once.
+    """
+    window, count = contexts["window"], len(index)
     full = index[contexts["rows"][index] == WINDOW]
+    states = np.concatenate((raw(contexts["head"])[index], raw(contexts["checkpoint"])[full])).view(STATE)
+    events = np.concatenate((raw(rows), raw(window)[full, 0])).view(ROW)
+    states, parts = _advance(states, events, model, explain=count)
+    put(contexts["head"], index, states[:count])
     if len(full):
-        checkpoint, _ = _advance(take(contexts["checkpoint"], full), take(window[:, 0], full), model, explain=False)
-        put(contexts["checkpoint"], full, checkpoint)
+        put(contexts["checkpoint"], full, states[count:])
         opaque = raw(window)
         opaque[full, :-1] = opaque[full, 1:]
         contexts["rows"][full] -= 1
-    head, parts = _advance(take(contexts["head"], index), rows, model, explain=True)
-    put(contexts["head"], index, head)
     raw(window)[index, contexts["rows"][index]] = raw(rows)
     contexts["rows"][index] += 1
     _note_evidence(contexts, index, parts)
@@ -143,7 +149,7 @@ def _mend(
         rows = sorted([*rows, row], key=position)
     if len(rows) > WINDOW:
         oldest = np.array([rows.pop(0)], context["window"].dtype)
-        context["checkpoint"], _ = _advance(context["checkpoint"].copy(), oldest, model, explain=False)
+        context["checkpoint"], _ = _advance(context["checkpoint"].copy(), oldest, model, explain=0)
     for k, r in enumerate(rows):
         context["window"][0, k] = r
     context["rows"][0] = len(rows)
@@ -158,7 +164,7 @@ def _refold(contexts: Contexts, index: NDArray[np.intp], model: Recurrence | Non
     for k in range(int(counts.max(initial=0))):
         going = np.flatnonzero(counts > k)
         stepped, parts = _advance(
-            take(states, going), take(contexts["window"][:, k], index[going]), model, explain=True
+            take(states, going), take(contexts["window"][:, k], index[going]), model, explain=len(going)
         )
         put(states, going, stepped)
         last = counts[going] == k + 1
@@ -168,9 +174,9 @@ def _refold(contexts: Contexts, index: NDArray[np.intp], model: Recurrence | Non
 
 
 def _advance(
-    states: NDArray[np.void], rows: NDArray[np.void], model: Recurrence | None, *, explain: bool
+    states: NDArray[np.void], rows: NDArray[np.void], model: Recurrence | None, *, explain: int
 ) -> tuple[NDArray[np.void], Floats | None]:
-    """States `(n,)` after one row each, and the columns' contributions `(n, P)` if asked for."""
+    """States `(n,)` after one row each, and the columns' contributions `(explain, P)` of the first ones."""
     values = rows["value"]
     states["static"] = np.where(np.isnan(rows["static"]), states["static"], rows["static"])
     states["first_ms"] = np.where(states["first_ms"] == NEVER, rows["ms"], states["first_ms"])
@@ -184,9 +190,10 @@ def _advance(
             gap = np.where(at == NEVER, np.nan, (rows["ms"][use, None] - at) / _MS_PER_HOUR).astype(np.float32)
             h, static = states["hidden"][use, : model.hidden], _static(states, rows, use)
             if explain:
-                stepped, some = model.explain(h, values[use], carried, gap, static)
-                parts = np.zeros((len(rows), COLUMN_COUNT), np.float32)
-                parts[use] = some
+                explained = use[use < explain]
+                stepped, some = model.explain(h, values[use], carried, gap, static, len(explained))
+                parts = np.zeros((explain, COLUMN_COUNT), np.float32)
+                parts[explained] = some
             else:
                 stepped = model.step(h, values[use], carried, gap, static)
             states["hidden"][use, : model.hidden] = stepped

@@ -51,11 +51,11 @@ class VitalsModel:
             return _host(self._network.step(*self._move(h, values, carried, gap_h, static)))
 
     def explain(
-        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats
+        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats, first: int | None = None
     ) -> tuple[Floats, Floats]:
         """See Recurrence."""
         with torch.inference_mode():
-            after, parts = self._network.explain(*self._move(h, values, carried, gap_h, static))
+            after, parts = self._network.explain(*self._move(h, values, carried, gap_h, static), first)
             return _host(after), _host(parts) * self._scale
 
     def logits(self, hidden: Floats) -> tuple[Floats, Floats]:

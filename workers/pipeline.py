@@ -38,13 +38,15 @@ from workers.batcher import Batch, MicroBatcher
 from workers.clock import now_ms
 from workers.context import digest64, take
 from workers.control import Control, ControlBoard
-from workers.decide import INDETERMINATE, Decider, Work
+from workers.decide import Decider
 from workers.encoders import Encoder
+from workers.folding import Work
 from workers.identity import Identity
 from workers.metrics import Metrics
 from workers.outbox import Outlet
 from workers.patients import Change, Patients
 from workers.records import Applied, Decision, Duplicate, Publish, Record, Refused, Source
+from workers.remarks import INDETERMINATE
 from workers.settings import Settings
 from workers.shadow import Shadow
 from workers.slow_start import Care

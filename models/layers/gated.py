@@ -47,18 +47,20 @@ class GatedRNN(nn.Module):
             states.append(h)
         return torch.stack(states, 1)
 
-    def step_with_gradient(self, x: Tensor, h: Tensor, readout: Tensor) -> tuple[Tensor, Tensor]:
+    def step_with_gradient(self, x: Tensor, h: Tensor, readout: Tensor, first: int) -> tuple[Tensor, Tensor]:
         """One observation, and d(readout . h') / dx in closed form (no autograd graph: a third of its cost).
 
         Args:
             x: (B, inputs).
             h: (B, hidden).
             readout: (hidden,) weights of the linear read-out.
+            first: Of how many of the B the gradient is wanted.
 
         Returns:
-            h' (B, hidden) and the gradient (B, inputs).
+            h' (B, hidden) and the gradient (first, inputs).
         """
-        after, z, r, n = self._advance(self.gates.project(x), self.candidate.project(x), h)
+        after, *gates = self._advance(self.gates.project(x), self.candidate.project(x), h)
+        z, r, n, h = (each[:first] for each in (*gates, h))
         dn = readout * (1 - z) * (1 - n * n)
         dz = readout * (h - n) * z * (1 - z)
         dr = (dn @ self.candidate.U) * h * r * (1 - r)

@@ -19,7 +19,8 @@ from topics.notes import NoteEvent
 from topics.vitals import VitalsEvent
 from workers.context import EMBEDDING, blank, digest64
 from workers.control import Control
-from workers.decide import Decider, Work
+from workers.decide import Decider
+from workers.folding import Work
 from workers.identity import Identity
 from workers.inference import Models
 from workers.judge import Judge

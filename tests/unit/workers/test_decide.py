@@ -29,8 +29,8 @@ from topics.recommendation import RecommendationEvent
 from workers.alert_policy import Policy
 from workers.context import SKIP_MODEL, UNREADABLE, blank
 from workers.control import Control
-from workers.decide import rounds
 from workers.encoders import without_embedding
+from workers.folding import rounds
 from workers.identity import recommendation_id
 from workers.records import Duplicate, Publish, Refused
 from workers.slow_start import Care
@@ -53,9 +53,9 @@ class FailingVitals:
         self._check(values)
         return self._true.step(h, values, carried, gap_h, static)
 
-    def explain(self, h, values, carried, gap_h, static):
+    def explain(self, h, values, carried, gap_h, static, first=None):
         self._check(values)
-        return self._true.explain(h, values, carried, gap_h, static)
+        return self._true.explain(h, values, carried, gap_h, static, first)
 
     def _check(self, values):
         if (values == self.POISON).any():
