@@ -165,7 +165,7 @@ class VitalsEncoder(nn.Module):
         return logits
 
     def explain(
-        self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor, first: int | None = None
+        self, h: Tensor, values: Tensor, carried: Tensor, gap_h: Tensor, static: Tensor, *, first: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """`step`, and what each column's value does to the sepsis logit at this step.
 

@@ -55,7 +55,7 @@ class VitalsModel:
     ) -> tuple[Floats, Floats]:
         """See Recurrence."""
         with torch.inference_mode():
-            after, parts = self._network.explain(*self._move(h, values, carried, gap_h, static), first)
+            after, parts = self._network.explain(*self._move(h, values, carried, gap_h, static), first=first)
             return _host(after), _host(parts) * self._scale
 
     def logits(self, hidden: Floats) -> tuple[Floats, Floats]:
