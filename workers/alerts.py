@@ -28,7 +28,6 @@ Four rules shape it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, Literal, NamedTuple
 
@@ -69,8 +68,7 @@ _STANDING: Final = frozenset({Phase.ACTIVE, Phase.ACKNOWLEDGED, Phase.SNOOZED, P
 _SAID: Final = {Phase.ACKNOWLEDGED: "acknowledged", Phase.SNOOZED: "snoozed"}
 
 
-@dataclass(frozen=True, slots=True)
-class AlertState:
+class AlertState(NamedTuple):
     """What is remembered of a patient's alert. All moments are event time, epoch milliseconds.
 
     Attributes:
@@ -241,7 +239,7 @@ def step(
     if found.tier is Tier.NONE:
         return _idle(state, facts, policy), "none", found.why
     if stop is not None:
-        return state if state.phase is Phase.RESOLVED else replace(state, phase=Phase.PENDING), "suppress", stop
+        return state if state.phase is Phase.RESOLVED else state._replace(phase=Phase.PENDING), "suppress", stop
     raised = AlertState(
         Phase.ACTIVE, found.tier, facts.news2_low, facts.signs, found.of_model, state.scores, action, action, 0, 1,
         facts.event_ms, facts.event_ms, facts.event_ms, above_ms=state.above_ms, scored_ms=state.scored_ms,
@@ -260,15 +258,15 @@ def respond(state: AlertState, answer: Answer, policy: Policy) -> tuple[AlertSta
     why_not = _aside(state, answer)
     if why_not is not None:
         return state, why_not
-    answered = replace(state, answered_ms=answer.at_ms, answer=answer.ident)
+    answered = state._replace(answered_ms=answer.at_ms, answer=answer.ident)
     if answer.outcome == "snoozed" or answer.effect == "snooze":
         longest = policy.snooze_ms[state.tier]
         wanted = _OVERRIDE_SNOOZE_MS if answer.outcome == "overridden" else answer.snooze_ms
         until = answer.at_ms + (longest if wanted is None else min(wanted, longest))
-        return replace(answered, phase=Phase.SNOOZED, until_ms=until), "snoozed"
+        return answered._replace(phase=Phase.SNOOZED, until_ms=until), "snoozed"
     if answer.effect == "reroute":
-        return replace(answered, phase=Phase.REROUTED, routed=min(state.routed + 1, 255)), "rerouted"
-    return replace(answered, phase=Phase.ACKNOWLEDGED), "acknowledged"
+        return answered._replace(phase=Phase.REROUTED, routed=min(state.routed + 1, 255)), "rerouted"
+    return answered._replace(phase=Phase.ACKNOWLEDGED), "acknowledged"
 
 
 def _aside(state: AlertState, answer: Answer) -> str | None:
@@ -286,13 +284,13 @@ def unanswered(state: AlertState, ident: int) -> AlertState:
     """Take back the answer of a feedback event that was entered in error, or is replaced by another."""
     if not state.standing or state.answer != ident or state.phase is Phase.ACTIVE:
         return state
-    return replace(state, phase=Phase.ACTIVE, answered_ms=NEVER, answer=0, until_ms=NEVER)
+    return state._replace(phase=Phase.ACTIVE, answered_ms=NEVER, answer=0, until_ms=NEVER)
 
 
 def _idle(state: AlertState, facts: Facts, policy: Policy) -> AlertState:
     """Nothing stands and nothing is reached: what was told is forgotten once its refractory time is over."""
     if state.phase is Phase.PENDING:
-        return replace(state, phase=Phase.QUIET)
+        return state._replace(phase=Phase.QUIET)
     if state.phase is Phase.RESOLVED and facts.event_ms - state.told_ms >= policy.refractory_ms[state.tier]:
         return AlertState(scores=state.scores, above_ms=state.above_ms, scored_ms=state.scored_ms)
     return state
@@ -309,8 +307,8 @@ def _again(
         return state, "suppress", _SAID.get(state.phase, "already_raised")
     why = "worse: " + found.why if worse else "snooze_over" if over else "rerouted"
     tier = max(found.tier, state.tier)
-    told = replace(
-        state, phase=Phase.ACTIVE, tier=tier, told=tier, news2=max(facts.news2_low, state.news2),
+    told = state._replace(
+        phase=Phase.ACTIVE, tier=tier, told=tier, news2=max(facts.news2_low, state.news2),
         signs=facts.signs | state.signs, of_model=state.of_model and found.of_model, action=action,
         revision=state.revision + 1, told_ms=facts.event_ms, until_ms=NEVER, answered_ms=NEVER, answer=0,
     )  # fmt: skip
@@ -330,7 +328,7 @@ def _calmer(state: AlertState, facts: Facts, policy: Policy, lifetime_ms: int) -
 
 
 def _ended(state: AlertState, phase: Phase) -> AlertState:
-    return replace(state, phase=phase, revision=state.revision + 1, until_ms=NEVER)
+    return state._replace(phase=phase, revision=state.revision + 1, until_ms=NEVER)
 
 
 def _stop(
@@ -374,14 +372,14 @@ def _watched(state: AlertState, facts: Facts, found: Reached, policy: Policy) ->
         scores, scored_ms = (scores << 1 | above) & _LAST_THREE, now
         above_ms = NEVER if not above else now if above_ms == NEVER else above_ms
     if not state.standing and state.phase is not Phase.RESOLVED:
-        return replace(state, scores=scores, above_ms=above_ms, scored_ms=scored_ms)
+        return state._replace(scores=scores, above_ms=above_ms, scored_ms=scored_ms)
     well = facts.news2_high < policy.news2_clear or not facts.applicable
     if state.of_model and (facts.risk is not None or facts.abstained):
         well = facts.risk is not None and facts.risk < policy.model_clear
     well = well and found.tier is Tier.NONE
     less = found.tier < state.tier
-    return replace(
-        state, scores=scores, above_ms=above_ms, scored_ms=scored_ms,
+    return state._replace(
+        scores=scores, above_ms=above_ms, scored_ms=scored_ms,
         seen_ms=now if found.tier is not Tier.NONE else state.seen_ms,
         below_ms=NEVER if not well else now if state.below_ms == NEVER else state.below_ms,
         lower_ms=NEVER if not less else now if state.lower_ms == NEVER else state.lower_ms,
@@ -396,4 +394,4 @@ def _calmed(state: AlertState, facts: Facts, policy: Policy) -> bool:
 
 def _lowered(state: AlertState, facts: Facts, found: Reached) -> AlertState:
     """What was told no longer holds: from now on, worse means worse than this."""
-    return replace(state, tier=max(found.tier, Tier.INFO), news2=facts.news2_low, signs=facts.signs, lower_ms=NEVER)
+    return state._replace(tier=max(found.tier, Tier.INFO), news2=facts.news2_low, signs=facts.signs, lower_ms=NEVER)

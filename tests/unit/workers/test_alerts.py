@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -446,7 +444,7 @@ def test_the_same_is_not_told_twice_within_its_refractory_time(series):
 def test_no_model_output_lowers_a_tier_or_ends_an_alert_of_rules(series, last, risk):
     history = lived(series)
     before = history[-1][2] if history else QUIET
-    before = replace(before, of_model=False)
+    before = before._replace(of_model=False)
     without = one(before, last._replace(risk=None))[0]
     with_model = one(before, last._replace(risk=risk))[0]
     assert with_model.tier >= without.tier
