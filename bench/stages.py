@@ -13,6 +13,7 @@ import gc
 import io
 import pstats
 import time
+import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import orjson
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bench.events import Load, vitals
@@ -47,6 +47,7 @@ from workers.pipeline import DECIDE_DEPTH, Pipeline
 from workers.records import Publish, Record, Refused, Source
 from workers.settings import Settings
 from workers.stores import MemoryContexts, RedisContexts
+from workers.warm_up import tune_interpreter
 
 _BATCH: Final = 256
 _ROUNDS: Final = WINDOW + 3  # the window is full before the last one
@@ -140,7 +141,7 @@ def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: boo
         progress("measuring each stage")
         with _no_collection():
             stages = _compute(bench, plan.stage_rounds) + _around(bench, settings, plan.stage_rounds)
-        stages.append(Stage("garbage collection, Python's defaults", _collection(bench, plan.stage_rounds)))
+        stages.append(Stage("garbage collection", _collection(bench, plan.stage_rounds)))
         if place is not None:
             stages += asyncio.run(_redis(bench, place.settings, plan.stage_rounds))
         text = _profile(bench) if profile else ""
@@ -157,15 +158,13 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
     fold_vitals(folded, rows.rows.copy(), changed, model)
     ranker = load_bundle().ranker
     judge = Judge(ranker.catalogue, ranker)
-    decisions = [each for each in bench.decide(bench.contexts.copy(), records) if isinstance(each, Publish)]
-    assert len(decisions) == _BATCH
-    bodies = [orjson.loads(each.value) for each in decisions]  # times are text here, and cost a little less
     head = bench.contexts["head"]
     inputs = (
         head["hidden"][:, : model.hidden], rows.rows["value"], head["value"], np.full_like(head["value"], 0.25),
         np.column_stack((head["static"], np.full(len(head), 12.0, np.float32))),
     )  # fmt: skip
-    total = _best(rounds, lambda: bench.decide(bench.contexts.copy(), records))
+    both = [np.concatenate((each, each)) for each in inputs]
+    total = _best(rounds, lambda c: bench.decide(c, records), bench.contexts.copy)
     parts = [
         Stage(
             "rows from events",
@@ -177,12 +176,12 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
             _best(rounds, lambda c: fold_vitals(c, rows.rows.copy(), changed, model), bench.contexts.copy),
             "decide",
         ),
-        Stage("network: explained step", _best(rounds, lambda: model.explain(*inputs)), "fold"),
-        Stage("network: step of the checkpoint", _best(rounds, lambda: model.step(*inputs)), "fold"),
+        Stage(
+            "network: steps of head and checkpoint", _best(rounds, lambda: model.explain(*both, first=_BATCH)), "fold"
+        ),
         Stage(
             "judge", _best(rounds, lambda c: judge.assess(c, bench.parts.models, bench.control), folded.copy), "decide"
         ),
-        Stage("serialise", _best(rounds, lambda: [orjson.dumps(body) for body in bodies]), "decide"),
     ]
     small = [
         Stage(
@@ -192,15 +191,14 @@ def _compute(bench: Workbench, rounds: int) -> list[Stage]:
         )
         for count in _SMALL
     ]
-    stepping = {stage.name: stage.us for stage in parts}
+    explained, stepped = (_best(rounds, lambda f=f: f(*inputs)) for f in (model.explain, model.step))
     cost = {
-        "explaining vital signs: gradient of the step":
-            stepping["network: explained step"] - stepping["network: step of the checkpoint"],
+        "explaining vital signs: gradient of the step": explained - stepped,
         **explanations(bench.parts.models, lambda work, count: _best(rounds, work) * _BATCH / count),
     }  # fmt: skip
     small += [Stage(name, us, _BESIDE) for name, us in cost.items()]
     rest = Stage(
-        "bodies, ids, headers, alert policy, the rest",
+        "results as text, ids, headers, alert policy, the rest",
         total - sum(s.us for s in parts if s.inside == "decide"),
         "decide",
     )
@@ -259,9 +257,11 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     keys = [record.patient for record in bench.last]
     values = pack(bench.contexts)
     versions = [value[:8] for value in values]
+    held = dict(zip(keys, values, strict=True))
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
-        "context read": lambda: store.read(keys),
         "context write": lambda: store.compare_and_set(keys, versions, values),
+        "context read": lambda: store.read(keys, held),
+        "context read, of patients seen for the first time": lambda: store.read(keys),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     try:
@@ -275,7 +275,11 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     stages = []
     for name, times in found.items():
         cpu, wall = (min(column) / _BATCH * 1e6 for column in zip(*times[1:], strict=True))
-        stages += [Stage(name + ", client", cpu), Stage(name + ", whole round trip", wall, _BESIDE)]
+        first = name.endswith("time")
+        stages += [
+            Stage(name + ", client", cpu, _BESIDE if first else ""),
+            Stage(name + ", whole round trip", wall, _BESIDE),
+        ]
     return stages
 
 
@@ -290,6 +294,11 @@ def _best(rounds: int, work: Callable[..., Any], prepare: Callable[[], Any] | No
     return best / _BATCH * 1e6
 
 
+def _yardstick(rounds: int) -> float:
+    """Something that anybody can measure anywhere, of the same kind as most of the work here: interpreter and C."""
+    return _best(rounds, lambda: [uuid.uuid5(uuid.NAMESPACE_DNS, "a name of usual length") for _ in range(_BATCH)])
+
+
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Without the cyclic garbage collector: when it runs is chance, so it has a line of its own."""
@@ -302,24 +311,32 @@ def _no_collection() -> Iterator[None]:
 
 
 def _collection(bench: Workbench, rounds: int) -> float:
-    """What the collector adds, microseconds an event: the mean with it, less the mean without.
+    """What the cyclic garbage collector costs, microseconds an event, with a worker's settings of it.
 
     As in a worker, some batches of results are alive while the next one is decided.
     """
     batches = max(20, 2 * rounds)
-    copies = [bench.contexts.copy() for _ in range(batches)]
+    collecting, began = 0.0, 0.0
 
-    def mean() -> float:
-        alive: deque[Any] = deque(maxlen=DECIDE_DEPTH)
-        start = time.thread_time()
-        for contexts in copies:
-            contexts[:] = bench.contexts
-            alive.append(bench.decide(contexts, bench.last))
-        return (time.thread_time() - start) / batches / _BATCH * 1e6
+    def watch(phase: str, _info: dict[str, int]) -> None:
+        nonlocal collecting, began
+        if phase == "start":
+            began = time.thread_time()
+        else:
+            collecting += time.thread_time() - began
 
-    with _no_collection():
-        without = mean()
-    return max(0.0, mean() - without)
+    before = gc.get_threshold()
+    tune_interpreter()
+    gc.callbacks.append(watch)
+    alive: deque[Any] = deque(maxlen=DECIDE_DEPTH)
+    try:
+        for _ in range(batches):
+            alive.append((bench.records(_ROUNDS - 1), bench.decide(bench.contexts.copy(), bench.last)))
+    finally:
+        gc.callbacks.remove(watch)
+        gc.set_threshold(*before)
+        gc.unfreeze()
+    return collecting / batches / _BATCH * 1e6
 
 
 def _profile(bench: Workbench) -> str:
@@ -337,6 +354,7 @@ def _profile(bench: Workbench) -> str:
 
 def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
     whole = sum(stage.us for stage in stages if not stage.inside)
+    yardstick = _yardstick(plan.stage_rounds)
     rows = []
     for stage in stages:
         depth = {"": 0, "decide": 1, "fold": 2, _BESIDE: 1}[stage.inside]
@@ -348,14 +366,15 @@ def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
         "Cost by stage",
         ("stage", "us an event", "share"),
         rows,
-        {"us": {stage.name: stage.us for stage in stages}, "sum_us": whole},
+        {"us": {stage.name: stage.us for stage in stages}, "sum_us": whole, "yardstick_us": yardstick},
         [
             f"CPU time of one thread, batches of {_BATCH} patients with full windows, best of "
             f"{plan.stage_rounds}; what is indented is part of the line above it."
             + (" Whole round trips (by the clock) and small batches are not in the sum." if with_redis else ""),
+            "Garbage collection: as a worker sets it, decoding and deciding, three batches of results alive.",
             (
-                "Garbage collection: mean of deciding with the collector less without it, three batches of "
-                "results alive, in a process with Python's default thresholds."
+                f"Yardstick: one uuid.uuid5 of the standard library costs {number(yardstick)} us here. Figures of two "
+                "machines, or of one shared machine on two days, compare as multiples of it."
             ),
             "Not in it: fetching, the event loop, thread hand-overs, metrics, the Kafka client's own work.",
         ],

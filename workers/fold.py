@@ -51,7 +51,7 @@ class Recurrence(Protocol):
         ...
 
     def explain(
-        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats, first: int | None = None
+        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats, *, first: int | None = None
     ) -> tuple[Floats, Floats]:
         """`step`, and each column's signed contribution `(first, P)` to the risk of the first events, or of all."""
         ...
@@ -191,7 +191,7 @@ def _advance(
             h, static = states["hidden"][use, : model.hidden], _static(states, rows, use)
             if explain:
                 explained = use[use < explain]
-                stepped, some = model.explain(h, values[use], carried, gap, static, len(explained))
+                stepped, some = model.explain(h, values[use], carried, gap, static, first=len(explained))
                 parts = np.zeros((explain, COLUMN_COUNT), np.float32)
                 parts[explained] = some
             else:

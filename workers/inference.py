@@ -51,7 +51,7 @@ class VitalsModel:
             return _host(self._network.step(*self._move(h, values, carried, gap_h, static)))
 
     def explain(
-        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats, first: int | None = None
+        self, h: Floats, values: Floats, carried: Floats, gap_h: Floats, static: Floats, *, first: int | None = None
     ) -> tuple[Floats, Floats]:
         """See Recurrence."""
         with torch.inference_mode():

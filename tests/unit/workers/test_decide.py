@@ -55,7 +55,7 @@ class FailingVitals:
 
     def explain(self, h, values, carried, gap_h, static, first=None):
         self._check(values)
-        return self._true.explain(h, values, carried, gap_h, static, first)
+        return self._true.explain(h, values, carried, gap_h, static, first=first)
 
     def _check(self, values):
         if (values == self.POISON).any():
