@@ -27,7 +27,7 @@ from workers.context import NEVER, Contexts, raw
 from workers.control import Control
 from workers.echo import in_force
 from workers.feedback import Feedback
-from workers.folding import Work, fold_batch
+from workers.folding import Folded, Work, fold_batch
 from workers.identity import recommendation_id
 from workers.inference import Models
 from workers.judge import Judge
@@ -123,42 +123,34 @@ class Decider:
             self._texts, folded.after, found, self._versions(how), how.arm.suite.models.vitals.horizons,
             self._output_topic,
         )  # fmt: skip
-        own = work.records[0].source.topic == VITALS  # notes and images say themselves whether they are ambiguous
-        notable, stored = remarks.notable(found, own), work.contexts["alert"]
+        said = remarks.reasons(
+            how.reasons, work, folded, found, of_vitals=work.records[0].source.topic == VITALS
+        )  # fmt: skip
+        stored = work.contexts["alert"]
         remembered = stored["phase"][work.slots] | stored["scores"][work.slots]
         facts = self._alerting.facts(
             found, work.records, how.control, asked=how.models is not None,
             quiet=remembered == 0 if folded.single else None,
         )  # fmt: skip
         covered_s = _covered_s(folded.since, found.as_of)
-        slots, away = work.slots.tolist(), work.degraded[work.slots].tolist()
+        slots = work.slots.tolist()
         decisions: list[Decision] = []
-        for i, record in enumerate(work.records):
-            outcome = folded.outcome[i]
-            if outcome == Outcome.DUPLICATE:
-                decisions.append(Duplicate(record))
-            elif outcome == Outcome.CONFLICT:
-                decisions.append(conflicting(record))
-            else:
-                flags = [*how.reasons, *folded.said[i], *notable[i], *remarks.of_record(record, outcome)]
-                if away[i]:
-                    flags.append(Reason.REDIS_UNAVAILABLE)
-                if folded.cold[i]:
-                    flags.append(Reason.COLD_CONTEXT)
-                flags = list(dict.fromkeys(flags))  # a film and the vitals may be foreign both
-                made = self._publish(
-                    i, record, stored, slots[i], facts[i], how, builder, flags, started_ms, folded.earlier.get(i)
-                )
-                made.covered_s = covered_s[i]
-                decisions.append(made)
+        for i, (record, outcome) in enumerate(zip(work.records, folded.outcome, strict=True)):
+            ended = _ENDED.get(outcome)
+            if ended is not None:
+                decisions.append(ended(record))
+                continue
+            made = self._publish(i, record, stored, slots[i], facts[i], how, builder, said[i], started_ms, folded)
+            made.covered_s = covered_s[i]
+            decisions.append(made)
         return decisions
 
     def _publish(
         self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts | None, how: _How,
-        builder: ResultBuilder, flags: list[Reason], started_ms: int, earlier: str | None,
+        builder: ResultBuilder, flags: list[Reason], started_ms: int, folded: Folded,
     ) -> Publish:  # fmt: skip
         event, topic = record.event, record.source.topic
-        moved = Reason.TOO_LATE not in flags and Reason.SUPERSEDED not in flags
+        moved, earlier = folded.outcome[i] == _APPLIED, folded.earlier.get(i)
         ident = recommendation_id(topic, event.source, event.event_id, self._run)
         supersedes = [recommendation_id(topic, event.source, event.replaces, self._run)] if event.replaces else []
         if earlier is not None:
@@ -222,6 +214,10 @@ def _covered_s(since: NDArray[np.int64], until: NDArray[np.int64]) -> list[float
     return covered
 
 
+_APPLIED: Final = int(Outcome.APPLIED)
+_ENDED: Final[dict[int, Callable[[Record], Decision]]] = {
+    int(Outcome.DUPLICATE): Duplicate, int(Outcome.CONFLICT): conflicting,
+}  # fmt: skip
 _GAP_MS: Final = 12 * 3_600_000  # policy: a patient of whom nothing came for so long was not there
 _JUDGED: Final = ("indicated", "news2", "signs")
 _ALL: Final = ("vitals", "notes", "imaging", "fusion", "ranker")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from topics.reasons import Reason
+from workers.folding import Folded, Work
 from workers.judge import FRESH_H, Assessment
 from workers.records import Record
 from workers.seen import Outcome
@@ -19,12 +21,50 @@ INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Rea
     Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH})  # fmt: skip
 """Reasons that leave a result without the answer that its reader would expect."""
 
+# An enum's member costs a call to look up (Python 3.11), which tells where it is done for every record.
+_KEY_MISSING: Final = Reason.KEY_MISSING
+_UNKNOWN_FIELDS: Final = Reason.UNKNOWN_FIELDS
+_REDIS_UNAVAILABLE: Final = Reason.REDIS_UNAVAILABLE
+_COLD_CONTEXT: Final = Reason.COLD_CONTEXT
+_OF_OUTCOME: Final = {int(Outcome.TOO_LATE): (Reason.TOO_LATE,), int(Outcome.SUPERSEDED): (Reason.SUPERSEDED,)}
+
 _DEGRADED: Final = frozenset(
     {Reason.REDIS_UNAVAILABLE, Reason.MODEL_OFF, Reason.MODEL_VERSION_UNAVAILABLE, Reason.FUSION_MISFIT}
 )
 
 
-def notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:
+def reasons(
+    always: Sequence[Reason], work: Work, folded: Folded, found: Assessment, *, of_vitals: bool
+) -> list[list[Reason]]:  # fmt: skip
+    """What must be said with each result of a batch, each reason once.
+
+    Args:
+        always: With every result.
+        work: The batch.
+        folded: The same, folded.
+        found: The judgement.
+        of_vitals: The events are vital signs; notes and images say themselves whether they are ambiguous.
+    """
+    away = work.degraded[work.slots].tolist()
+    notable = _notable(found, of_vitals)
+    made: list[list[Reason]] = []
+    for i, record in enumerate(work.records):
+        flags = [*always, *folded.said[i], *notable[i]]
+        if record.source.key is None:
+            flags.append(_KEY_MISSING)
+        if record.unknown_fields:
+            flags.append(_UNKNOWN_FIELDS)
+        if folded.outcome[i]:
+            flags += _OF_OUTCOME.get(folded.outcome[i], ())
+        if away[i]:
+            flags.append(_REDIS_UNAVAILABLE)
+        if folded.cold[i]:
+            flags.append(_COLD_CONTEXT)
+        made.append(list(dict.fromkeys(flags)))  # a film and the vitals may be foreign both
+    return made
+
+
+def _notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:
     """What a reader must know about each judgement."""
     reasons: list[list[Reason]] = [[] for _ in found.as_of]
     for i in np.flatnonzero(~found.applicable):
@@ -44,18 +84,6 @@ def notable(found: Assessment, of_vitals: bool) -> list[list[Reason]]:
     for i in np.flatnonzero(found.age_h[:, 0] > FRESH_H["vitals"]):
         reasons[i].append(Reason.VITALS_STALE)
     return reasons
-
-
-def of_record(record: Record, result: int) -> list[Reason]:
-    """What is to be said of the record itself."""
-    found = [] if record.source.key is not None else [Reason.KEY_MISSING]
-    if record.unknown_fields:
-        found.append(Reason.UNKNOWN_FIELDS)
-    if result == Outcome.TOO_LATE:
-        found.append(Reason.TOO_LATE)
-    elif result == Outcome.SUPERSEDED:
-        found.append(Reason.SUPERSEDED)
-    return found
 
 
 def status(record: Record, flags: list[Reason]) -> str:
