@@ -66,7 +66,7 @@ class Patients:
         refold: Folds events into one context.
         settled: Told which records have ended.
         wait_s: How long offsets wait for the store.
-        most: Pinned contexts at most; also the size of the near cache.
+        most: Pinned contexts at most; also how many written ones are held, so that they need not travel again.
         count: Told (operation, outcome, number) for metrics.
     """
 

@@ -75,7 +75,11 @@ class Settings(BaseSettings):
     context_write_wait_s: float = Field(
         60.0, ge=0, description="How long offsets wait for Redis before the worker goes on degraded."
     )
-    context_pinned_max: int = Field(20_000, ge=1, description="Unwritten patient contexts held while Redis is away.")
+    context_pinned_max: int = Field(
+        20_000, ge=1,
+        description="Patient contexts held, of 8 KB: those last written, which need not travel again, and as many "
+        "unwritten ones while Redis is away.",
+    )  # fmt: skip
     embedding_ttl_h: float = Field(24.0, gt=0, description="How long the embedding of an image or note is cached.")
     identity_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_KEY), min_length=16,
