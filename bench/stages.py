@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -64,6 +64,14 @@ class Stage:
     name: str
     us: float
     inside: str = ""
+
+
+class Task(NamedTuple):
+    """Something to time: `work` on what `prepare` makes, which is not counted, for `size` events at once."""
+
+    work: Callable[..., Any]
+    prepare: Callable[[], Any] | None = None
+    size: int = _BATCH
 
 
 class _Nowhere:
@@ -139,81 +147,59 @@ def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: boo
         progress("filling the windows of 256 patients")
         bench = Workbench(settings, parts, store)
         progress("measuring each stage")
+        tasks = _deciding(bench) | _around(bench) | {"lane": _queue(settings), "yardstick": _YARDSTICK}
         with _no_collection():
-            stages = _compute(bench, plan.stage_rounds) + _around(bench, settings, plan.stage_rounds)
+            us = _least(plan.stage_rounds, tasks)
+            beside = explanations(
+                bench.parts.models, lambda work, n: _least(plan.stage_rounds, {"": Task(work, size=n)})[""]
+            )
+        stages = _stages(us, beside)
         stages.append(Stage("garbage collection", _collection(bench, plan.stage_rounds)))
         if place is not None:
             stages += asyncio.run(_redis(bench, place.settings, plan.stage_rounds))
         text = _profile(bench) if profile else ""
     finally:
         asyncio.run(parts.close())
-    return _section(plan, stages, place is not None), text
+    return _section(plan, stages, us["yardstick"], place is not None), text
 
 
-def _compute(bench: Workbench, rounds: int) -> list[Stage]:
+def _deciding(bench: Workbench) -> dict[str, Task]:
     """What happens in the thread that decides."""
     records, model = bench.last, bench.parts.models.vitals
     rows, changed = collate.vitals_rows(records), collate.changes(records, "live")
-    folded = bench.contexts.copy()
+    before, folded = bench.contexts, bench.contexts.copy()
     fold_vitals(folded, rows.rows.copy(), changed, model)
     ranker = load_bundle().ranker
     judge = Judge(ranker.catalogue, ranker)
-    head = bench.contexts["head"]
+    head = before["head"]
     inputs = (
         head["hidden"][:, : model.hidden], rows.rows["value"], head["value"], np.full_like(head["value"], 0.25),
         np.column_stack((head["static"], np.full(len(head), 12.0, np.float32))),
     )  # fmt: skip
     both = [np.concatenate((each, each)) for each in inputs]
-    total = _best(rounds, lambda c: bench.decide(c, records), bench.contexts.copy)
-    parts = [
-        Stage(
-            "rows from events",
-            _best(rounds, lambda: (collate.vitals_rows(records), collate.changes(records, "live"))),
-            "decide",
-        ),
-        Stage(
-            "fold",
-            _best(rounds, lambda c: fold_vitals(c, rows.rows.copy(), changed, model), bench.contexts.copy),
-            "decide",
-        ),
-        Stage(
-            "network: steps of head and checkpoint", _best(rounds, lambda: model.explain(*both, first=_BATCH)), "fold"
-        ),
-        Stage(
-            "judge", _best(rounds, lambda c: judge.assess(c, bench.parts.models, bench.control), folded.copy), "decide"
-        ),
-    ]
-    small = [
-        Stage(
-            f"decide, {count} at a time",
-            _best(rounds, lambda c: bench.decide(c, records[: len(c)]), bench.contexts[:count].copy) * _BATCH / count,
-            _BESIDE,
-        )
-        for count in _SMALL
-    ]
-    explained, stepped = (_best(rounds, lambda f=f: f(*inputs)) for f in (model.explain, model.step))
-    cost = {
-        "explaining vital signs: gradient of the step": explained - stepped,
-        **explanations(bench.parts.models, lambda work, count: _best(rounds, work) * _BATCH / count),
-    }  # fmt: skip
-    small += [Stage(name, us, _BESIDE) for name, us in cost.items()]
-    rest = Stage(
-        "results as text, ids, headers, alert policy, the rest",
-        total - sum(s.us for s in parts if s.inside == "decide"),
-        "decide",
-    )
-    return [Stage("decide", total), *parts, rest, *small]
+    return {
+        "decide": Task(lambda c: bench.decide(c, records), before.copy),
+        **{
+            f"decide {count}": Task(lambda c: bench.decide(c, records[: len(c)]), before[:count].copy, count)
+            for count in _SMALL
+        },
+        "rows": Task(lambda: (collate.vitals_rows(records), collate.changes(records, "live"))),
+        "fold": Task(lambda c: fold_vitals(c, rows.rows.copy(), changed, model), before.copy),
+        "both": Task(lambda: model.explain(*both, first=_BATCH)),
+        "explain": Task(lambda: model.explain(*inputs)),
+        "step": Task(lambda: model.step(*inputs)),
+        "judge": Task(lambda c: judge.assess(c, bench.parts.models, bench.control), folded.copy),
+    }
 
 
-def _around(bench: Workbench, settings: Settings, rounds: int) -> list[Stage]:
+def _around(bench: Workbench) -> dict[str, Task]:
     """What happens before and after, on the event loop."""
     sources = bench.sources(_ROUNDS - 1)
     pairs = [(source.key, source.value) for source in sources]
     now_ms = int(time.time() * 1000)
-    reading = _best(rounds, lambda: bench.pipeline.read(sources))
-    decoding = _best(rounds, lambda: decode(VitalsEvent, pairs, now_ms=now_ms))
     values: list[bytes | None] = list(pack(bench.contexts))
     decisions = [each for each in bench.decide(bench.contexts.copy(), bench.last) if isinstance(each, Publish)]
+    assert len(decisions) == _BATCH
     outgoing = [(each.record.source.key, each.value, each.headers) for each in decisions]
 
     def append() -> None:
@@ -221,17 +207,16 @@ def _around(bench: Workbench, settings: Settings, rounds: int) -> list[Stage]:
         for key, value, headers in outgoing:
             assert batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is not None
 
-    return [
-        Stage("decode and validate", decoding),
-        Stage("digests and pseudonyms", reading - decoding),
-        Stage("lane and micro-batch", _queue(settings, rounds)),
-        Stage("unpack contexts", _best(rounds, lambda: unpack(values))),
-        Stage("pack contexts", _best(rounds, lambda: pack(bench.contexts))),
-        Stage("append to a produce request", _best(rounds, append)),
-    ]
+    return {
+        "read": Task(lambda: bench.pipeline.read(sources)),
+        "decode": Task(lambda: decode(VitalsEvent, pairs, now_ms=now_ms)),
+        "unpack": Task(lambda: unpack(values)),
+        "pack": Task(lambda: pack(bench.contexts)),
+        "append": Task(append),
+    }
 
 
-def _queue(settings: Settings, rounds: int) -> float:
+def _queue(settings: Settings) -> Task:
     """A lane that is full and served as in a worker: some batches under way while the next one is taken."""
     count = settings.inflight_max_records
     lane = LaneSettings(VITALS, 0, _BATCH, 0.01, max_cost=_BATCH, capacity=count)
@@ -248,7 +233,33 @@ def _queue(settings: Settings, rounds: int) -> float:
             if batch is None or len(under_way) == DECIDE_DEPTH:
                 batcher.release(under_way.popleft())
 
-    return _best(rounds, serve, lambda: MicroBatcher([lane])) * _BATCH / count
+    return Task(serve, lambda: MicroBatcher([lane]), count)
+
+
+_YARDSTICK: Final = Task(lambda: [uuid.uuid5(uuid.NAMESPACE_DNS, "a name of usual length") for _ in range(_BATCH)])
+"""Something that anybody can measure anywhere, of the same kind as most of the work here: interpreter and C."""
+
+
+def _stages(us: dict[str, float], beside: dict[str, float]) -> list[Stage]:
+    """The table's lines, but for Redis and garbage collection."""
+    rest = us["decide"] - us["rows"] - us["fold"] - us["judge"]
+    return [
+        Stage("decide", us["decide"]),
+        Stage("rows from events", us["rows"], "decide"),
+        Stage("fold", us["fold"], "decide"),
+        Stage("network: steps of head and checkpoint", us["both"], "fold"),
+        Stage("judge", us["judge"], "decide"),
+        Stage("results as text, ids, headers, alert policy, the rest", rest, "decide"),
+        *(Stage(f"decide, {count} at a time", us[f"decide {count}"], _BESIDE) for count in _SMALL),
+        Stage("explaining vital signs: gradient of the step", us["explain"] - us["step"], _BESIDE),
+        *(Stage(name, cost, _BESIDE) for name, cost in beside.items()),
+        Stage("decode and validate", us["decode"]),
+        Stage("digests and pseudonyms", us["read"] - us["decode"]),
+        Stage("lane and micro-batch", us["lane"]),
+        Stage("unpack contexts", us["unpack"]),
+        Stage("pack contexts", us["pack"]),
+        Stage("append to a produce request", us["append"]),
+    ]
 
 
 async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stage]:
@@ -283,20 +294,23 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     return stages
 
 
-def _best(rounds: int, work: Callable[..., Any], prepare: Callable[[], Any] | None = None) -> float:
-    """Least CPU microseconds an event; `prepare` makes the argument and is not counted."""
-    best = float("inf")
+def _least(rounds: int, tasks: dict[str, Task]) -> dict[str, float]:
+    """Least CPU microseconds an event of each task.
+
+    They take turns: a shared machine has slow seconds, and what is measured wholly within one looks slow.
+    """
+    least = dict.fromkeys(tasks, float("inf"))
     for _ in range(rounds + 1):
-        arguments = () if prepare is None else (prepare(),)
-        start = time.thread_time()
-        work(*arguments)
-        best = min(best, time.thread_time() - start)
-    return best / _BATCH * 1e6
+        for name, task in tasks.items():
+            arguments = () if task.prepare is None else (task.prepare(),)
+            start = time.thread_time()
+            task.work(*arguments)
+            least[name] = min(least[name], (time.thread_time() - start) / task.size * 1e6)
+    return least
 
 
-def _yardstick(rounds: int) -> float:
-    """Something that anybody can measure anywhere, of the same kind as most of the work here: interpreter and C."""
-    return _best(rounds, lambda: [uuid.uuid5(uuid.NAMESPACE_DNS, "a name of usual length") for _ in range(_BATCH)])
+def _alone(rounds: int, task: Task) -> float:
+    return _least(rounds, {"": task})[""]
 
 
 @contextmanager
@@ -352,9 +366,8 @@ def _profile(bench: Workbench) -> str:
     return out.getvalue()
 
 
-def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
+def _section(plan: Plan, stages: list[Stage], yardstick: float, with_redis: bool) -> Section:
     whole = sum(stage.us for stage in stages if not stage.inside)
-    yardstick = _yardstick(plan.stage_rounds)
     rows = []
     for stage in stages:
         depth = {"": 0, "decide": 1, "fold": 2, _BESIDE: 1}[stage.inside]
@@ -369,7 +382,7 @@ def _section(plan: Plan, stages: list[Stage], with_redis: bool) -> Section:
         {"us": {stage.name: stage.us for stage in stages}, "sum_us": whole, "yardstick_us": yardstick},
         [
             f"CPU time of one thread, batches of {_BATCH} patients with full windows, best of "
-            f"{plan.stage_rounds}; what is indented is part of the line above it."
+            f"{plan.stage_rounds} turns; what is indented is part of the line above it."
             + (" Whole round trips (by the clock) and small batches are not in the sum." if with_redis else ""),
             "Garbage collection: as a worker sets it, decoding and deciding, three batches of results alive.",
             (
