@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from models.clinical.actions import Action
@@ -10,7 +11,7 @@ from workers.alert_policy import ACK_MINUTES, ESCALATION, MINUTE_MS, Tier
 from workers.alerting import AlertOut
 from workers.alerts import NEVER, AlertState, Phase
 from workers.identity import uuid_text
-from workers.json_text import SLOT, template, text
+from workers.json_text import text
 from workers.moments import utc
 
 _TIERS: Final = {Tier.NONE: None, Tier.INFO: "info", Tier.WARNING: "warning", Tier.CRITICAL: "critical"}
@@ -19,7 +20,12 @@ _NO_ALERT: Final[dict[str, Any]] = {
     "raised_at": None, "ack_by": None, "expires_at": None, "stale": False, "revision": 0, "evidence": None,
     "answered_at": None, "snoozed_until": None, "escalation": [],
 }  # fmt: skip
-_NO_ALERT_TEXT: Final = template(_NO_ALERT | {"reason": SLOT})
+
+
+@cache
+def _no_alert(reason: str) -> str:
+    """Of a result without an alert, as JSON; there are few reasons."""
+    return text(_NO_ALERT | {"reason": reason})
 
 
 def tier_of(alert: AlertOut) -> str | None:
@@ -56,7 +62,7 @@ class AlertBodies:
             now_ms: Wall clock: an alert whose lifetime is over by now is stale.
         """
         if alert.change == "none":
-            return _NO_ALERT_TEXT % f'"{alert.reason}"'
+            return _no_alert(alert.reason)
         return text(self._snapshot(alert, now_ms))
 
     def _snapshot(self, alert: AlertOut, now_ms: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from models.columns import COLUMNS, INDEX
 from workers.action_texts import ActionTexts
 from workers.context import NEVER, Contexts
 from workers.holds import Kind
-from workers.json_text import SLOT, Patterns, lists, numbers, template, text
+from workers.json_text import SLOT, Patterns, instants, lists, numbers, template, text
 from workers.judge import Assessment
 
 Ages = tuple[str, str]
@@ -138,20 +138,18 @@ def modality_shares(found: Assessment) -> list[str]:
     return [_SHARES % three for three in zip(flat, flat, flat, strict=True)]
 
 
-def contributions(contexts: Contexts, time: Callable[[int], str]) -> list[str]:
-    """The strongest contributions of the newest vitals event to its risk; `time` gives an instant's text."""
+def contributions(contexts: Contexts) -> list[str]:
+    """The strongest contributions of the newest vitals event to its risk."""
     column = contexts["evidence_column"]
     at = np.maximum(column, 0).astype(np.intp)
     value = np.take_along_axis(contexts["head"]["value"], at, axis=1)
     usable = (column >= 0) & ~np.isnan(value)  # the row that measured it may have been retracted
     measured = np.take_along_axis(contexts["head"]["at"], at, axis=1)[usable]
+    stated, parts = numbers(value[usable].round(4)), numbers(contexts["evidence"][usable])
     entries = [
-        _EVIDENCE[index] % (stated, time(ms), part)
-        for index, stated, ms, part in zip(
-            column[usable].tolist(), numbers(value[usable].round(4)), measured.tolist(),
-            numbers(contexts["evidence"][usable]), strict=True,
-        )
-    ]  # fmt: skip
+        _EVIDENCE[index] % (number, time, part)
+        for index, number, time, part in zip(column[usable].tolist(), stated, instants(measured), parts, strict=True)
+    ]
     return lists(entries, usable.sum(axis=1).tolist())
 
 

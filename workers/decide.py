@@ -31,7 +31,7 @@ from workers.folding import Folded, Work, fold_batch
 from workers.identity import recommendation_id
 from workers.inference import Models
 from workers.judge import Judge
-from workers.output import ResultBuilder, SharedTexts, Verdict
+from workers.output import Frame, ResultBuilder, SharedTexts, Verdict
 from workers.records import Decision, Duplicate, Publish, Record, conflicting
 from workers.seen import Outcome
 from workers.slow_start import Care
@@ -119,10 +119,11 @@ class Decider:
         found = how.arm.suite.assess(folded.after, work.records, how.models, how.control, folded.previous)
         for field in _JUDGED:
             work.contexts[field][work.slots] = folded.after[field]  # the last record of a patient stays
-        builder = ResultBuilder(
-            self._texts, folded.after, found, self._versions(how), how.arm.suite.models.vitals.horizons,
-            self._output_topic,
+        frame = Frame(
+            self._run, self._output_topic, self._versions(how), how.arm.suite.models.vitals.horizons,
+            how.control.offset, started_ms,
         )  # fmt: skip
+        builder = ResultBuilder(self._texts, frame, work.records, folded.after, found)
         said = remarks.reasons(
             how.reasons, work, folded, found, of_vitals=work.records[0].source.topic == VITALS
         )  # fmt: skip
@@ -140,14 +141,14 @@ class Decider:
             if ended is not None:
                 decisions.append(ended(record))
                 continue
-            made = self._publish(i, record, stored, slots[i], facts[i], how, builder, said[i], started_ms, folded)
+            made = self._publish(i, record, stored, slots[i], facts[i], how, builder, said[i], folded)
             made.covered_s = covered_s[i]
             decisions.append(made)
         return decisions
 
     def _publish(
         self, i: int, record: Record, alerts_of: NDArray[np.void], slot: int, facts: Facts | None, how: _How,
-        builder: ResultBuilder, flags: list[Reason], started_ms: int, folded: Folded,
+        builder: ResultBuilder, flags: list[Reason], folded: Folded,
     ) -> Publish:  # fmt: skip
         event, topic = record.event, record.source.topic
         moved, earlier = folded.outcome[i] == _APPLIED, folded.earlier.get(i)
@@ -156,10 +157,9 @@ class Decider:
         if earlier is not None:
             supersedes.append(earlier)
         verdict = Verdict(
-            ident, self._run, remarks.status(record, flags), flags,
-            supersedes if moved else [],
+            ident, remarks.status(record, flags), flags, supersedes if moved else [],
             self._alerting.tell(alerts_of, slot, record, ident, facts, how.control, moved=moved),
-            self._now_ms(), started_ms, how.control.offset, in_force(record, how.arm, how.given),
+            self._now_ms(), in_force(record, how.arm, how.given),
         )  # fmt: skip
         if verdict.alert.state.standing and verdict.now_ms > verdict.alert.state.lives_ms(self._expires_ms):
             flags.append(Reason.CATCHING_UP)

@@ -104,7 +104,7 @@ def _fold(
         outcome = fold_vitals(contexts, rows.rows, collate.changes(records, run), recurrence)
         conflict = (rows.rows["quality"] & CONFLICT).tolist()
         reasons = [
-            collate.value_reasons(suspects, conflict=bool(c))
+            collate.value_reasons(suspects, conflict=bool(c)) if suspects or c else []
             for suspects, c in zip(rows.suspects, conflict, strict=True)
         ]
     else:

@@ -33,14 +33,19 @@ def template(shape: Any) -> str:
 
 
 def numbers(values: NDArray[Any]) -> list[str]:
-    """Numbers or truth values of any shape as JSON texts, flat; NaN is null.
+    """Numbers, truth values or instants (datetime64) of any shape as JSON texts, flat; NaN is null.
 
     Float32 gets as many digits as tell it from its neighbours, which is fewer than its float64 would.
     """
     if not values.size:
         return []
     flat = np.ascontiguousarray(values).ravel()
-    return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode().split(",")
+    return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC)[1:-1].decode().split(",")
+
+
+def instants(ms: NDArray[np.int64]) -> list[str]:
+    """Epoch milliseconds of any shape as JSON texts, flat, in UTC: as `datetime.isoformat` has them, in quotes."""
+    return numbers(ms.astype("datetime64[ms]"))
 
 
 def lists(entries: Sequence[str], counts: Sequence[int]) -> list[str]:

@@ -24,7 +24,7 @@ from workers.action_texts import ActionTexts
 from workers.alert_body import AlertBodies, tier_of
 from workers.alerting import AlertOut
 from workers.context import FOREIGN, UNREADABLE, Contexts
-from workers.json_text import SLOT, Patterns, numbers, template, text
+from workers.json_text import SLOT, Patterns, instants, numbers, template, text
 from workers.judge import FRESH_H, Assessment
 from workers.moments import utc
 from workers.records import Encoded, Record
@@ -62,25 +62,41 @@ _ABSENT: Final = {
 }
 
 
+class Frame(NamedTuple):
+    """What holds for every result of a batch.
+
+    Attributes:
+        run: Name of the processing run.
+        topic: Full name of the topic that the results go to.
+        versions: Model versions by name, or None for models that took no part.
+        labels: Name and horizon in hours of the vitals model's risks.
+        control_offset: Of the newest control record in force.
+        started_ms: When the batch began to be decided.
+    """
+
+    run: str
+    topic: str
+    versions: dict[str, str | None]
+    labels: Sequence[tuple[str, float | None]]
+    control_offset: int | None
+    started_ms: int
+
+
 class Verdict(NamedTuple):
     """What the decision adds to the judgement.
 
     Attributes:
         reasons: Flags.
         now_ms: When the body was built.
-        started_ms: When its batch began to be decided.
         control: What operators set that bears on this result.
     """
 
     recommendation_id: str
-    run: str
     status: str
     reasons: Sequence[Reason]
     supersedes: Sequence[str]
     alert: AlertOut
     now_ms: int
-    started_ms: int
-    control_offset: int | None
     control: dict[str, Any]
 
 
@@ -106,30 +122,31 @@ class ResultBuilder:
 
     Args:
         texts: What recurs.
+        frame: What holds for all of them.
+        records: `n` of them.
         contexts: `(n,)` folded contexts.
         found: Their assessment.
-        versions: Model versions by name, or None for models that took no part.
-        labels: Name and horizon in hours of the vitals model's risks.
-        topic: Full name of the topic that the results go to.
     """
 
     def __init__(
-        self, texts: SharedTexts, contexts: Contexts, found: Assessment, versions: dict[str, str | None],
-        labels: Sequence[tuple[str, float | None]], topic: str,
-    ) -> None:  # fmt: skip
+        self, texts: SharedTexts, frame: Frame, records: Sequence[Record], contexts: Contexts, found: Assessment
+    ) -> None:
         self._alerts = texts.alerts
-        self._versions = versions
-        self._models = text(versions)
-        self._topic = topic.encode()
+        self._versions = frame.versions
+        self._models = text(frame.versions)
+        self._run, self._control_offset = text(frame.run), text(frame.control_offset)
+        self._source = (names.CE_SOURCE, frame.topic.encode())
+        self._started_ms = frame.started_ms
         self._times: dict[int, str] = {}
+        self._control: tuple[dict[str, Any] | None, str] = (None, "")
         self._columns = list(
             zip(
-                columns.risks(found, labels, versions),
+                columns.risks(found, frame.labels, frame.versions),
                 columns.clinical_scores(found, texts.scores),
                 columns.recommendations(found, texts.actions),
                 columns.withheld(found, texts.actions),
                 columns.modality_shares(found),
-                columns.contributions(contexts, self._time),
+                columns.contributions(contexts),
                 strict=True,
             )
         )
@@ -137,23 +154,28 @@ class ResultBuilder:
         self._present = found.present.tolist()
         self._age_h = found.age_h.tolist()
         self._age_s = numbers((found.age_h * np.float32(3600)).astype(np.float32))
-        self._since_ms = found.since_ms.tolist()
+        self._since = instants(found.since_ms)
+        self._event_time = instants(np.array([record.event_ms for record in records], np.int64))
 
     def result(self, i: int, record: Record, verdict: Verdict) -> Result:
         """The recommendation for `record`, which is row `i` of the batch."""
         event, source, encoded = record.event, record.source, record.encoded
         risks, scores, actions, withheld, shares, contributions = self._columns[i]
-        event_time, event_id = event.event_time.isoformat(), text(event.event_id)
+        event_time, event_id = self._event_time[i], text(event.event_id)
+        if event.event_time.microsecond % 1000:
+            event_time = text(event.event_time)
         body = _BODY % (
-            f'"{verdict.recommendation_id}"', text(event.patient_id), text(event.encounter_id), text(event.unit),
-            _name(verdict.run), event_id, _name(source.full_topic), source.partition, source.offset,
-            f'"{event_time}"', _name(event.source), f'"{verdict.status}"', _reasons(*verdict.reasons),
-            text(verdict.supersedes), risks, _findings(encoded), scores, actions, withheld,
-            self._alerts.text(verdict.alert, verdict.now_ms), shares, contributions, _spans(encoded, event.event_id),
-            _heat_map(encoded), *self._inputs(i, record, event_id), self._time(source.received_ms),
-            self._time(verdict.now_ms), max(0, verdict.started_ms - source.received_ms),
-            max(0, verdict.now_ms - verdict.started_ms), self._used(encoded, source.topic),
-            text(verdict.control_offset), text(verdict.control),
+            f'"{verdict.recommendation_id}"', text(event.patient_id), text(event.encounter_id), _name(event.unit),
+            self._run, event_id, _name(source.full_topic), source.partition, source.offset, event_time,
+            _name(event.source), f'"{verdict.status}"', _reasons(*verdict.reasons),
+            text(verdict.supersedes) if verdict.supersedes else "[]",
+            risks, _findings(encoded), scores, actions, withheld,
+            self._alerts.text(verdict.alert, verdict.now_ms),
+            shares, contributions, _spans(encoded, event.event_id), _heat_map(encoded),
+            *self._inputs(i, record, event_id),
+            self._time(source.received_ms), self._time(verdict.now_ms),
+            max(0, self._started_ms - source.received_ms), max(0, verdict.now_ms - self._started_ms),
+            self._used(encoded, source.topic), self._control_offset, self._in_force(verdict.control),
         )  # fmt: skip
         return Result(body.encode(), self._headers(record, verdict, event_time))
 
@@ -164,10 +186,16 @@ class ResultBuilder:
             return self._models
         return text({**self._versions, name: encoded.version})
 
+    def _in_force(self, control: dict[str, Any]) -> str:
+        """As JSON; as a rule it is the same object for the whole batch."""
+        if control is not self._control[0]:
+            self._control = control, text(control)
+        return self._control[1]
+
     def _inputs(self, i: int, record: Record, event_id: str) -> list[str]:
         """What each modality gave; `event_id` as JSON."""
         made: list[str] = []
-        present, age_h, since_ms = self._present[i], self._age_h[i], self._since_ms[i]
+        present, age_h = self._present[i], self._age_h[i]
         for k, modality in enumerate(MODALITIES):
             own = record.source.topic == _TOPIC[modality]
             if not present[k] and not own:
@@ -177,8 +205,8 @@ class ResultBuilder:
             freshness = "absent" if not here else "fresh" if age_h[k] <= FRESH_H[modality] else "stale"
             made.append(
                 _INPUT[modality] % (
-                    event_id if own else "null", self._time(since_ms[k]) if here else "null",
-                    self._age_s[3 * i + k], f'"{freshness}"', _quality(record) if own else "[]",
+                    event_id if own else "null", self._since[3 * i + k] if here else "null",
+                    self._age_s[3 * i + k], f'"{freshness}"', _quality(record.encoded) if own else "[]",
                     *(self._ages[i] if k == 0 else _NO_AGES),
                 )
             )  # fmt: skip
@@ -187,8 +215,8 @@ class ResultBuilder:
     def _headers(self, record: Record, verdict: Verdict, event_time: str) -> list[tuple[str, bytes]]:
         """CloudEvents (binary mode), trace context, and what lets an alerting consumer skip without parsing."""
         made = [
-            _JSON, _SPEC, (names.CE_ID, verdict.recommendation_id.encode()), _CE_TYPE, (names.CE_SOURCE, self._topic),
-            (names.CE_SUBJECT, record.patient.hex().encode()), (names.CE_TIME, event_time.encode()),
+            _JSON, _SPEC, (names.CE_ID, verdict.recommendation_id.encode()), _CE_TYPE, self._source,
+            (names.CE_SUBJECT, record.patient.hex().encode()), (names.CE_TIME, event_time[1:-1].encode()),
             (names.STATUS, verdict.status.encode()), (names.ALERT_STATE, verdict.alert.change.encode()),
             (names.ALERT_TIER, (tier_of(verdict.alert) or "none").encode()),
         ]  # fmt: skip
@@ -213,6 +241,7 @@ _SPEC: Final = (names.CE_SPECVERSION, b"1.0")
 _CE_TYPE: Final = (names.CE_TYPE, (names.TYPE_PREFIX + "recommendation").encode())
 
 _name = lru_cache(maxsize=1024)(text)
+"""Of topics, units and senders, which are few."""
 
 
 @lru_cache(maxsize=1024)
@@ -264,6 +293,7 @@ def _heat_map(encoded: Encoded | None) -> str:
     return text({"rows": rows, "columns": places, "values": [round(v, 4) for v in encoded.heat_map.ravel().tolist()]})
 
 
-def _quality(record: Record) -> str:
-    bits = 0 if record.encoded is None else record.encoded.quality
-    return text([name for bit, name in _QUALITY if bits & bit])
+def _quality(encoded: Encoded | None) -> str:
+    if encoded is None or not encoded.quality:
+        return "[]"
+    return text([name for bit, name in _QUALITY if encoded.quality & bit])
