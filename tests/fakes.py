@@ -16,6 +16,7 @@ class FakeStore(MemoryContexts):
     Attributes:
         away: Every call fails.
         lose_answers: That many writes are done but their answer never comes.
+        delay: The next write is not done in time; a test may do what is in `delayed` later.
         before_write: Called before each write with its keys: where a test lets somebody else be quicker.
         calls: Names of the calls that were answered or failed.
     """
@@ -24,6 +25,8 @@ class FakeStore(MemoryContexts):
         super().__init__()
         self.away = False
         self.lose_answers = 0
+        self.delay = False
+        self.delayed: list[tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes]]] = []
         self.before_write: Callable[[Sequence[bytes]], Awaitable[None]] | None = None
         self.calls: list[str] = []
 
@@ -38,6 +41,10 @@ class FakeStore(MemoryContexts):
             hook, self.before_write = self.before_write, None
             await hook(keys)
         self._asked("compare_and_set")
+        if self.delay:
+            self.delay = False
+            self.delayed.append((keys, expected, values))
+            raise StoreUnavailableError("TimeoutError")
         won = await super().compare_and_set(keys, expected, values)
         if self.lose_answers:
             self.lose_answers -= 1

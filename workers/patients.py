@@ -75,7 +75,7 @@ class Patients:
         count: Callable[[str, str, int], None],
     ) -> None:  # fmt: skip
         self._store = store
-        self._writer = secrets.token_bytes(4)
+        self._version = secrets.randbits(64)
         self._refold = refold
         self._settled = settled
         self._wait_s = wait_s
@@ -118,7 +118,7 @@ class Patients:
         if not changes:
             return
         expected = [bytes(version) for version in contexts["version"]]
-        contexts["version"] = [self._next_version(version) for version in expected]
+        contexts["version"] = [self._new_version() for _ in expected]
         values = pack(contexts)
         try:
             won = await self._store.compare_and_set([change.patient for change in changes], expected, values)
@@ -160,7 +160,7 @@ class Patients:
             if held is None:  # pushed out while another was written
                 continue
             expected, context = held.value[:VERSION_BYTES], unpack([held.value])
-            context["version"] = self._next_version(expected)
+            context["version"] = self._new_version()
             value = pack(context)[0]
             try:
                 (won,) = await self._store.compare_and_set([patient], [expected], [value])
@@ -202,7 +202,7 @@ class Patients:
                 context = unpack([current])
                 expected = bytes(context["version"][0])
                 await self._refold(context, change.events)
-                context["version"] = self._next_version(expected)
+                context["version"] = self._new_version()
                 value = pack(context)[0]
                 (won,) = await self._store.compare_and_set([change.patient], [expected], [value])
             except StoreUnavailableError as error:
@@ -247,7 +247,11 @@ class Patients:
             log.info("context_store_back", unwritten=len(self._pinned))
         self.degraded = False
 
-    def _next_version(self, version: bytes) -> bytes:
-        """The version after this one: a counter, and a part of this writer's own that no other writer's can equal."""
-        count = (int.from_bytes(version[:4], "little") + 1) & 0xFFFFFFFF
-        return count.to_bytes(4, "little") + self._writer
+    def _new_version(self) -> bytes:
+        """A version that no other attempt to write has, of this worker or another: a count from a random start.
+
+        Were it used for two contents, an older write that arrives late, or one made without the patient's history,
+        would be taken for the newer one.
+        """
+        self._version = (self._version + 1) % 2**64 or 1  # 0 is the version of what was never written
+        return self._version.to_bytes(VERSION_BYTES, "little")

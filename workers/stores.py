@@ -28,8 +28,8 @@ for i, key in ipairs(KEYS) do
 end
 return won
 """
-# A missing key is taken: what this worker holds is better than nothing. The third case is our own write whose answer
-# was lost: a version carries a part of its writer's own, so that no other's can equal it.
+# A missing key is taken: what this worker holds is better than nothing. The third case is this very write, sent again
+# by the client because its answer was lost: no other attempt has its version.
 
 _READ = """
 local found = {}
@@ -42,8 +42,8 @@ for i, key in ipairs(KEYS) do
 end
 return found
 """
-# An empty answer stands for "as you hold it". A version has a part of its writer's own, and a writer holds only what it
-# knows to be written, so that equal versions mean equal values.
+# An empty answer stands for "as you hold it": each attempt to write has a version of its own, so that equal versions
+# mean equal values.
 
 _NOTHING_HELD: Mapping[bytes, bytes] = {}
 
@@ -90,9 +90,14 @@ class MemoryContexts:
         self.values: dict[bytes, bytes] = {}
         self.embeddings: dict[bytes, bytes] = {}
 
-    async def read(self, keys: Sequence[bytes], _held: Mapping[bytes, bytes] = _NOTHING_HELD, /) -> list[bytes | None]:
-        """See ContextStore; nothing travels here."""
-        return [self.values.get(key) for key in keys]
+    async def read(self, keys: Sequence[bytes], held: Mapping[bytes, bytes] = _NOTHING_HELD, /) -> list[bytes | None]:
+        """See ContextStore."""
+        found = []
+        for key in keys:
+            value, mine = self.values.get(key), held.get(key)
+            same = value is not None and mine is not None and value[:VERSION_BYTES] == mine[:VERSION_BYTES]
+            found.append(mine if same else value)
+        return found
 
     async def compare_and_set(
         self, keys: Sequence[bytes], expected: Sequence[bytes], values: Sequence[bytes]

@@ -86,6 +86,13 @@ class TestAHealthyStore:
         await other.take(vitals("p1", 1), 1)
         assert await worker.rows() == [0, 1]
 
+    async def test_what_is_held_is_not_gone_on_from_once_another_worker_has_written(self, store, worker):
+        other = Worker(store)
+        for minute, who in enumerate([worker, worker, other, worker, other]):
+            await who.take(vitals("p1", minute), minute)
+        assert stored(store) == [0, 1, 2, 3, 4]
+        assert ("write", "lost", 1) not in worker.counts + other.counts
+
     async def test_nothing_to_write_asks_nothing(self, store, worker):
         contexts, _ = await worker.patients.read([])
         await worker.patients.write(contexts, [], 0.0)
@@ -331,6 +338,25 @@ class TestLostAnswersAndKeys:
         await worker.take(vitals("p1", 1), 1)
         assert stored(store) == [0, 1]
         assert worker.settled == [0, 1]
+
+    async def test_a_write_that_arrives_after_the_next_one_changes_nothing(self, store, worker):
+        store.delay = True
+        await worker.take(vitals("p1", 0), 0)
+        await worker.take(vitals("p1", 1), 1)
+        (late,) = store.delayed
+        assert await store.compare_and_set(*late) == [False]
+        assert stored(store) == [0, 1]
+
+    async def test_a_patient_who_had_to_start_cold_gets_their_history_back(self, store):
+        worker = Worker(store, most=1)
+        await worker.take(vitals("p1", 0), 0)
+        await worker.take(vitals("p2", 0), 1)  # pushes the first out of what is held
+        store.away = True
+        assert await worker.take(vitals("p1", 5), 2) == [True]
+        store.away = False
+        await worker.flush(1.0)
+        assert stored(store) == [0, 5]
+        assert sorted(worker.settled) == [0, 1, 2]
 
     async def test_a_key_that_the_store_lost_is_replaced_by_what_is_held(self, store, worker):
         await worker.take(vitals("p1", 0), 0)
