@@ -53,6 +53,7 @@ _BATCH: Final = 256
 _ROUNDS: Final = WINDOW + 3  # the window is full before the last one
 _SMALL: Final = (1, 16)  # batches of a quiet worker: what a batch costs whatever its size shows here
 _BESIDE: Final = "beside"  # shown, not summed
+_FIRST_READ: Final = "context read, of patients seen for the first time"
 _LANE_PATIENTS: Final = 2000  # whose records lie in a full lane
 _PROFILE_LINES: Final = 45
 
@@ -150,9 +151,7 @@ def measure(plan: Plan, place: Place | None, progress: Progress, *, profile: boo
         tasks = _deciding(bench) | _around(bench) | {"lane": _queue(settings), "yardstick": _YARDSTICK}
         with _no_collection():
             us = _least(plan.stage_rounds, tasks)
-            beside = explanations(
-                bench.parts.models, lambda work, n: _least(plan.stage_rounds, {"": Task(work, size=n)})[""]
-            )
+            beside = explanations(bench.parts.models, lambda work, n: _alone(plan.stage_rounds, Task(work, size=n)))
         stages = _stages(us, beside)
         stages.append(Stage("garbage collection", _collection(bench, plan.stage_rounds)))
         if place is not None:
@@ -272,7 +271,7 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
         "context write": lambda: store.compare_and_set(keys, versions, values),
         "context read": lambda: store.read(keys, held),
-        "context read, of patients seen for the first time": lambda: store.read(keys),
+        _FIRST_READ: lambda: store.read(keys),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     try:
@@ -286,9 +285,8 @@ async def _redis(bench: Workbench, settings: Settings, rounds: int) -> list[Stag
     stages = []
     for name, times in found.items():
         cpu, wall = (min(column) / _BATCH * 1e6 for column in zip(*times[1:], strict=True))
-        first = name.endswith("time")
         stages += [
-            Stage(name + ", client", cpu, _BESIDE if first else ""),
+            Stage(name + ", client", cpu, _BESIDE if name == _FIRST_READ else ""),
             Stage(name + ", whole round trip", wall, _BESIDE),
         ]
     return stages

@@ -42,7 +42,8 @@ class Folded:
     """A batch after folding; parallel to its records.
 
     Attributes:
-        after: `(n,)` each record's patient after that record. Where no patient has two, the contexts themselves.
+        after: `(n,)` each record's patient after that record; the contexts themselves where they are of the records,
+            one each, in order.
         outcome: Of `workers.seen.Outcome`.
         said: What of each event was not believed.
         cold: The patient's history was out of reach.

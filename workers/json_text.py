@@ -33,7 +33,7 @@ def template(shape: Any) -> str:
 
 
 def numbers(values: NDArray[Any]) -> list[str]:
-    """Numbers, truth values or instants (datetime64) of any shape as JSON texts, flat; NaN is null.
+    """Numbers, truth values or instants (datetime64) of any shape as JSON texts, flat. NaN and infinities are null.
 
     Float32 gets as many digits as tell it from its neighbours, which is fewer than its float64 would.
     """
@@ -44,7 +44,11 @@ def numbers(values: NDArray[Any]) -> list[str]:
 
 
 def instants(ms: NDArray[np.int64]) -> list[str]:
-    """Epoch milliseconds of any shape as JSON texts, flat, in UTC: as `datetime.isoformat` has them, in quotes."""
+    """Epoch milliseconds of any shape as JSON texts, flat, in UTC: as `datetime.isoformat` has them, in quotes.
+
+    Raises:
+        TypeError: A moment before the year 1, or after 9999-12-30; the codec lets none in.
+    """
     return numbers(ms.astype("datetime64[ms]"))
 
 

@@ -86,7 +86,7 @@ class Verdict(NamedTuple):
     """What the decision adds to the judgement.
 
     Attributes:
-        reasons: Flags.
+        reasons: Flags; the decision may add to the list until the result is built.
         now_ms: When the body was built.
         control: What operators set that bears on this result.
     """
@@ -154,7 +154,7 @@ class ResultBuilder:
         self._present = found.present.tolist()
         self._age_h = found.age_h.tolist()
         self._age_s = numbers((found.age_h * np.float32(3600)).astype(np.float32))
-        self._since = instants(found.since_ms)
+        self._since = instants(np.where(found.present, found.since_ms, 0))
         self._event_time = instants(np.array([record.event_ms for record in records], np.int64))
 
     def result(self, i: int, record: Record, verdict: Verdict) -> Result:

@@ -25,9 +25,9 @@ async def warm_up(parts: Parts, settings: Settings) -> None:
         hidden = np.zeros((count, vitals.hidden), np.float32)
         static = np.full((count, 3), np.nan, np.float32)
         vitals.step(hidden, columns, columns, columns, static)
-        vitals.explain(hidden, columns, columns, columns, static)
+        vitals.explain(hidden, columns, columns, columns, static, first=(count + 1) // 2)
 
-    for count in {1, settings.batch_max_records}:
+    for count in {1, 2 * settings.batch_max_records}:  # head and checkpoint of each record
         await parts.threads.run("decide", lambda n=count: step(n))  # type: ignore[misc]
     if "notes" in settings.only:
         await parts.threads.run("notes", lambda: parts.models.notes.encode(["warm up"]))
@@ -41,9 +41,9 @@ async def warm_up(parts: Parts, settings: Settings) -> None:
 def tune_interpreter() -> None:
     """Settings of the interpreter that suit a worker.
 
-    Outputs have no cycles: looking for garbage among them at Python's own pace costs a quarter of a decision. And the
-    event loop asks for the interpreter many times a batch while the deciding thread holds it: at the default of 5 ms
-    each, that wait was most of the latency at light load.
+    Outputs have no cycles: to look for garbage among them at Python's own pace is for nothing. And the event loop asks
+    for the interpreter many times a batch while the deciding thread holds it: at the default of 5 ms each, that wait
+    was most of the latency at light load.
     """
     gc.collect()
     gc.freeze()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from workers.json_text import SLOT, Patterns, lists, numbers, template, text
+from workers.json_text import SLOT, Patterns, instants, lists, numbers, template, text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=SLOT))
 
@@ -32,6 +33,16 @@ def test_numbers_are_told_apart_and_what_is_no_number_is_null(values):
 def test_truth_values_and_integers():
     assert numbers(np.array([True, False])) == ["true", "false"]
     assert numbers(np.array([[-1, 300]], np.int16)) == ["-1", "300"]
+
+
+FIRST, LAST = -62_135_596_800_000, 253_402_207_200_000  # the year 1 to the last day but one of 9999
+
+
+@given(st.lists(st.integers(FIRST, LAST), max_size=5))
+def test_instants_are_as_the_standard_library_has_them(moments):
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    expected = [f'"{(start + timedelta(milliseconds=ms)).isoformat()}"' for ms in moments]
+    assert instants(np.array(moments, np.int64)) == expected
 
 
 @given(st.lists(st.integers(0, 4), max_size=6))

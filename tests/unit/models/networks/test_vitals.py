@@ -96,6 +96,16 @@ def test_explaining_steps_like_stepping(network):
     torch.testing.assert_close(network.explain(*inputs)[0], network.step(*inputs))
 
 
+@pytest.mark.parametrize("first", [0, 3, 5])
+def test_explaining_the_first_steps_all(network, first):
+    inputs = events(5)
+    after, shares = network.explain(*inputs, first=first)
+    whole, all_shares = network.explain(*inputs)
+    torch.testing.assert_close(after, whole)
+    assert shares.shape == (first, P)
+    torch.testing.assert_close(shares, all_shares[:first])
+
+
 def test_what_was_measured_long_ago_stays_in_memory(network):
     """Ten events later the memory still differs by a value that nothing carries any more."""
     h, values, carried, gap_h, static = events(1)
