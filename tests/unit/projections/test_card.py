@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.unit.alert_page import SEEN, outcome
 from tests.unit.projections.published import cleared, made, published, varied
 from topics.override_reasons import OVERRIDE_REASONS
 from topics.projections.card_detail import escaped
@@ -21,6 +22,7 @@ REQUIRED = {"summary", "indicator", "source"}
 KNOWN = REQUIRED | {"uuid", "detail", "suggestions", "selectionBehavior", "overrideReasons", "links"}
 
 
+WORSE = {"state": "update", "revision": 2, "reason": "worse: news2_critical"}
 ANSWERED = {"state": "suppress", "answered_at": "2026-03-01T07:20:00Z", "ack_by": None, "escalation": []}
 
 
@@ -100,10 +102,30 @@ class TestWhenNobodyIsInterrupted:
 
 class TestCard:
     def test_keeps_its_uuid_and_those_of_its_suggestions_when_the_alert_becomes_worse(self):
-        first, later = published(), published({"state": "update", "revision": 2}, recommendation_id="another")
+        first, later = published(), published(WORSE, recommendation_id="another")
         assert card(first)["uuid"] == card(later)["uuid"] == first["alert"]["alert_id"]
         assert [s["uuid"] for s in card(first)["suggestions"]] == [s["uuid"] for s in card(later)["suggestions"]]
         assert card(later)["summary"].startswith("Critical alert (worse): NEWS2 10 (high), sepsis_6h 31 %")
+
+    @pytest.mark.parametrize(
+        ("state", "reason", "head"),
+        [
+            ("raise", "news2_critical", "Critical alert: "),
+            ("update", "worse: news2_critical", "Critical alert (worse): "),
+            ("update", "snooze_over", "Critical alert (snooze over): "),
+            ("update", "rerouted", "Critical alert (passed on): "),
+            ("update", "of_a_later_version", "Critical alert (told again): "),
+            ("update", None, "Critical alert (told again): "),
+        ],
+    )
+    def test_its_summary_says_why_it_is_told_again_and_worse_only_where_it_is(self, state, reason, head):
+        assert card(published({"state": state, "reason": reason}))["summary"].startswith(head)
+
+    def test_every_reason_for_which_a_worker_tells_again_has_words_of_its_own(self):
+        rows = [outcome(seen, phase) for seen in SEEN for phase in seen.phases]
+        reasons = {reason for change, reason, _ in rows if change == "update"}
+        assert reasons >= {"worse: <why>", "snooze_over", "rerouted"}
+        assert not [r for r in reasons if "told again" in card(published({"state": "update", "reason": r}))["summary"]]
 
     @pytest.mark.parametrize("tier", ["info", "warning", "critical"])
     def test_is_as_urgent_as_the_alert(self, tier):
