@@ -14,6 +14,8 @@ from workers.cli.errors import UserError
 from workers.cli.shared import err, load_settings, out, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from topics.control_settings import Setting
     from workers.cli.control_write import Outgoing
 
@@ -112,7 +114,7 @@ def rules_only(
     *,
     actor: _Actor,
     reason: _Reason,
-    on: Annotated[bool, typer.Option("--on/--off", help="On leaves all models out.")],
+    on: Annotated[bool | None, typer.Option("--on/--off", help="On leaves all models out. Say one of the two.")] = None,
     unit: _Unit = None,
     everywhere: _Everywhere = False,
     lasts: _For = None,
@@ -127,7 +129,8 @@ def rules_only(
     from workers.cli import control_write as write
 
     where = write.ward(unit, everywhere=everywhere)
-    _set(write.made(lambda: RulesOnly(unit=where, on=on)), actor, reason, lasts, until, dry_run=dry_run)
+    to = _either(on, "--on leaves all models out, --off lets them take part again")
+    _set(write.made(lambda: RulesOnly(unit=where, on=to)), actor, reason, lasts, until, dry_run=dry_run)
 
 
 @app.command("patient")
@@ -204,7 +207,7 @@ def kill_switch(
     *,
     actor: _Actor,
     reason: _Reason,
-    on: Annotated[bool, typer.Option("--on/--off", help="On turns all models off.")],
+    on: Annotated[bool | None, typer.Option("--on/--off", help="On turns all models off. Say one of the two.")] = None,
     lasts: _For = None,
     until: _Until = None,
     dry_run: _DryRun = False,
@@ -215,7 +218,8 @@ def kill_switch(
     """
     from topics.control_settings import KillSwitch
 
-    _set(KillSwitch(on=on), actor, reason, lasts, until, dry_run=dry_run)
+    to = _either(on, "--on turns all models off, --off lets them take part again")
+    _set(KillSwitch(on=to), actor, reason, lasts, until, dry_run=dry_run)
 
 
 @app.command("mute")
@@ -267,7 +271,7 @@ def unset(
         known = sorted({*found.live, *found.ended, *found.refused})
         if subject not in known:
             raise UserError(f"nothing is set for {subject}; set: {', '.join(known) or 'nothing at all'}")
-    _send(record, f"{subject} taken back", dry_run=dry_run)
+    _send(record, f"{subject} taken back", topic.in_force, dry_run=dry_run)
 
 
 @app.command("show")
@@ -309,13 +313,24 @@ def _set(setting: Setting, actor: str, reason: str, lasts: str | None, until: st
     for note in write.notes(setting):
         err.print(f"note: {note}", markup=False, soft_wrap=True)
     words = f"{record.key.decode()}: {topic.in_words(setting)}"
-    _send(record, f"{words} until {ends:{topic.TIME}} UTC" if ends else words, dry_run=dry_run)
+    words = f"{words} until {ends:{topic.TIME}} UTC" if ends else words
+    _send(record, words, lambda offset: topic.in_force(offset, setting), dry_run=dry_run)
 
 
-def _send(record: Outgoing, words: str, *, dry_run: bool) -> None:
-    """Print the record, or write it and say when it holds."""
+def _either(on: bool | None, meaning: str) -> bool:
+    """Which of --on and --off was given.
+
+    Raises:
+        UserError: Neither.
+    """
+    if on is None:
+        raise UserError(f"say --on or --off: {meaning}")
+    return on
+
+
+def _send(record: Outgoing, words: str, then: Callable[[int], str], *, dry_run: bool) -> None:
+    """Print the record, or write it and say what `then` makes of its offset."""
     from workers.cli import control_write as write
-    from workers.control import EFFECTIVE_WITHIN_S
 
     if dry_run:
         shown = None if record.value is None else orjson.loads(record.value)
@@ -325,8 +340,4 @@ def _send(record: Outgoing, words: str, *, dry_run: bool) -> None:
         return
     offset = run(write.send(load_settings(), record))
     out.print(f"written at offset {offset}: {words}", markup=False, soft_wrap=True)
-    out.print(
-        f"In force on every worker within {EFFECTIVE_WITHIN_S:g} s, from its next batch on. Results decided under it "
-        f"have control_offset {offset} or higher; so has wardstream_control_offset on a worker's /metrics.",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+    out.print(then(offset), markup=False, soft_wrap=True)

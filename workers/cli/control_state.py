@@ -10,10 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from topics.control_settings import KillSwitch, ModelSwitch, Mute, RulesOnly, Setting
+from workers.control import EFFECTIVE_WITHIN_S
 from workers.control_record import Change, read_change
 from workers.settings import Settings
 
 TIME: Final = "%Y-%m-%d %H:%M:%S"
+LOADED_WITHIN_S: Final = 10.0
+"""`workers.shelf.PROMOTED_WITHIN_S`, said here because that module loads the models' library."""
 
 
 class State(NamedTuple):
@@ -84,6 +87,27 @@ def in_words(setting: Setting | None) -> str:
             return "muted"
     given = setting.model_dump(exclude={"kind", "unit", "patient"}, exclude_none=True, exclude_defaults=True)
     return ", ".join(f"{name} {_value(value)}" for name, value in given.items())
+
+
+def in_force(offset: int, setting: Setting | None = None) -> str:
+    """When a record that was written at `offset` holds, and what happens until then."""
+    within = f"on every worker within {EFFECTIVE_WITHIN_S:g} s"
+    proof = (
+        f"Results decided under it have control_offset {offset} or higher; so has wardstream_control_offset on a "
+        "worker's /metrics."
+    )
+    if not isinstance(setting, ModelSwitch) or not (setting.to_use or setting.for_some or setting.along):
+        return f"In force {within}, from its next batch on. {proof}"
+    parts = [f"Read {within}. {proof}", f"A version that a worker has is in use within {LOADED_WITHIN_S:g} s."]
+    if setting.to_use or setting.for_some:
+        some = "" if setting.to_use else " of the canary's patients"
+        parts.append(
+            "Until then, and for as long as a worker does not have it, the worker goes on with what it has, and its "
+            f"results{some} are degraded: model_version_unavailable."
+        )
+    if setting.along:
+        parts.append("A candidate in shadow that a worker does not have scores nothing there, and no result says so.")
+    return " ".join([*parts, "wardstream_model_versions_absent counts what a worker cannot load."])
 
 
 def _value(value: object) -> str:

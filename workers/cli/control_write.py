@@ -32,7 +32,7 @@ from topics.control_settings import (
 from topics.events import SCHEMA_VERSION, Contract, Identifier
 from workers.alert_policy import Policy
 from workers.alerts import ACTION_OF
-from workers.cli.errors import UserError
+from workers.cli.errors import UserError, by_option
 from workers.cli.moments import moment, span
 from workers.cli.shared import err
 from workers.identity import Identity
@@ -50,7 +50,10 @@ _DEVELOPMENT_KEY_NOTE: Final = (
     "own apply this to nobody, and nothing says so; set it to the workers' key and run this again"
 )
 
-_OPTION: Final = {"expires_at": "--for", "action_id": "--action", "name": "model"}
+_OPTION: Final = {
+    "expires_at": "--for", "action_id": "--action", "name": "model", "budget_per_100_patient_days": "--budget",
+    "refractory_minutes": "--refractory", "snooze_max_minutes": "--snooze-max",
+}  # fmt: skip
 
 
 class _Signed(Contract):
@@ -145,7 +148,9 @@ def check_versions(switch: Setting, folder: Path | None) -> None:
         manifest = _manifest(folder, name, version)
         if manifest is None:
             where = "WARDSTREAM_MODELS_DIR is not set" if folder is None else f"it is not in {folder}"
-            said = f"note: {name} {version} is not on this machine: {where}; a worker without it keeps what it uses"
+            said = (
+                f"note: {name} {version} is not on this machine: {where}; a worker without it goes on with what it has"
+            )
             err.print(said, markup=False, soft_wrap=True)
         elif not manifest.trained:
             raise UserError(f"{name} {version} was never trained: its results mean nothing, and no worker uses it")
@@ -209,7 +214,7 @@ def made(make: Callable[[], Setting]) -> Setting:
     try:
         setting = make()
     except ValidationError as error:
-        raise _explained(error) from None
+        raise UserError(by_option(error, _OPTION)) from None
     if isinstance(setting, Thresholds | WardPolicy) and not setting.model_fields_set - {"unit", "kind"}:
         raise UserError("give at least one option of what is to be set; `control unset` takes a setting back")
     return setting
@@ -235,7 +240,7 @@ def signed(setting: Setting, by: Signature) -> Outgoing:
             setting=setting, actor=by.actor, reason=by.reason, expires_at=by.ends,
         )  # fmt: skip
     except ValidationError as error:
-        raise _explained(error) from None
+        raise UserError(by_option(error, _OPTION)) from None
     record = Outgoing(event.subject.encode(), event.model_dump_json(exclude_none=True).encode())
     (answer,) = decode(ControlEvent, [record[:2]], now_ms=round(by.now.timestamp() * 1000))
     if isinstance(answer, Rejected):  # what passed above and not here would be a defect of ours
@@ -252,7 +257,7 @@ def taken_back(subject: str, by: Signature) -> Outgoing:
     try:
         _Signed(actor=by.actor, reason=by.reason)
     except ValidationError as error:
-        raise _explained(error) from None
+        raise UserError(by_option(error, _OPTION)) from None
     headers = ((names.CONTROL_ACTOR, by.actor.encode()), (names.CONTROL_REASON, by.reason.encode()))
     return Outgoing(subject.encode(), None, headers)
 
@@ -264,17 +269,6 @@ def notes(setting: Setting) -> Iterable[str]:
         yield f"NEWS2 {critical} and above alerts whatever --news2-raise says"
     if isinstance(setting, Mute) and setting.action_id not in ALERTED:
         yield f"no alert is ever about {setting.action_id}: this mute has no effect"
-
-
-def _explained(error: ValidationError) -> UserError:
-    """What is wrong, option by option."""
-    parts = []
-    for found in error.errors(include_url=False, include_input=False, include_context=False):
-        field = str(found["loc"][-1]) if found["loc"] else ""
-        option = _OPTION.get(field, f"--{field.replace('_', '-')}" if field else "")
-        said = "has control characters" if found["type"] == "string_pattern_mismatch" else found["msg"]
-        parts.append(f"{option}: {said[:1].lower()}{said[1:]}" if option else said)
-    return UserError("; ".join(parts))
 
 
 async def send(settings: Settings, record: Outgoing) -> int:

