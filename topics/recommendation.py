@@ -249,6 +249,11 @@ class Input(Contract):
         description="Of vitals: such parameters whose newest value is older than its maximum age and therefore counts "
         "as unknown. Since 1.2.",
     )
+    suspect: list[str] = Field(
+        default_factory=list,
+        description="Parameters and flags of this event that were left out because their value, code or unit cannot be "
+        'used ("unrecognised" for a code that nobody knows); `reasons` says why. Since 1.2.',
+    )
 
 
 class Timing(Contract):

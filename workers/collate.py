@@ -72,23 +72,25 @@ def vitals_rows(records: Sequence[Record]) -> Rows:
     return Rows(rows, suspects)
 
 
-def entries(records: Sequence[Record]) -> tuple[NDArray[np.void], list[list[Reason]]]:
-    """The context entries of encoded images or notes, and what of each event was not believed or not encoded."""
+def entries(records: Sequence[Record]) -> tuple[NDArray[np.void], list[list[Reason]], list[list[Suspect]]]:
+    """The context entries of encoded images or notes; why something was not encoded or not believed; what was not."""
     made = np.zeros(len(records), ENTRY)
     reasons: list[list[Reason]] = []
+    suspects: list[list[Suspect]] = []
     for i, record in enumerate(records):
         made["ms"][i], made["id"][i] = record.event_ms, record.id64
         said = [] if record.encoded is None else list(record.encoded.reasons)
         if record.encoded is not None:
             _fill(made, i, record.encoded)
+        doubts: list[Suspect] = []
         if isinstance(record.event, NoteEvent):
-            suspects: list[Suspect] = []
-            made["flags_known"][i], made["flags_true"][i] = read_flags(record.event.flags, suspects)
-            said += value_reasons(suspects, conflict=False)
+            made["flags_known"][i], made["flags_true"][i] = read_flags(record.event.flags, doubts)
+            said += value_reasons(doubts, conflict=False)
             if not record.event.kind_known and Reason.CODE_UNKNOWN not in said:
                 said.append(Reason.CODE_UNKNOWN)
         reasons.append(said)
-    return made, reasons
+        suspects.append(doubts)
+    return made, reasons, suspects
 
 
 def changes(records: Sequence[Record], run: str) -> Changes:

@@ -159,7 +159,7 @@ class Decider:
         verdict = Verdict(
             ident, remarks.status(record, flags), flags, supersedes if moved else [],
             self._alerting.tell(alerts_of, slot, record, ident, facts, how.control, moved=moved),
-            self._now_ms(), in_force(record, how.arm, how.given),
+            self._now_ms(), in_force(record, how.arm, how.given), folded.suspect.get(i, ()),
         )  # fmt: skip
         if verdict.alert.state.standing and verdict.now_ms > verdict.alert.state.lives_ms(self._expires_ms):
             flags.append(Reason.CATCHING_UP)

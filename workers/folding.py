@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topics.catalogue import IMAGING, NOTES, VITALS
+from topics.readings import Suspect
 from topics.reasons import Reason
 from workers import collate
 from workers.context import CONFLICT, Contexts, blank, put, take
@@ -45,7 +46,8 @@ class Folded:
         after: `(n,)` each record's patient after that record; the contexts themselves where they are of the records,
             one each, in order.
         outcome: Of `workers.seen.Outcome`.
-        said: What of each event was not believed.
+        said: Why something of each event was not believed, or not encoded.
+        suspect: What of each event was not believed; mostly nothing, which is left out.
         cold: The patient's history was out of reach.
         since: `(n,)` newest event time of the patient before the record.
         earlier: By number of the record, the id of a result that it replaces beside the one that it names.
@@ -56,6 +58,7 @@ class Folded:
     after: Contexts
     outcome: list[int]
     said: list[list[Reason]]
+    suspect: dict[int, list[Suspect]]
     cold: list[bool]
     since: NDArray[np.int64]
     earlier: dict[int, str]
@@ -77,6 +80,7 @@ def fold_batch(work: Work, models: Models | None, run: str) -> Folded:
     after = work.contexts if in_place else blank(count)
     outcome, cold, since = np.zeros(count, np.uint8), np.zeros(count, bool), np.empty(count, np.int64)
     said: list[list[Reason]] = [[] for _ in range(count)]
+    suspect: dict[int, list[Suspect]] = {}
     earlier: dict[int, str] = {}
     for index in parts:
         slots, records = work.slots[index], [work.records[i] for i in index]
@@ -84,20 +88,22 @@ def fold_batch(work: Work, models: Models | None, run: str) -> Folded:
         earlier |= _earlier(contexts, work.records, index)
         cold[index] = (contexts["cold"] == 1) & work.degraded[slots]
         since[index] = contexts["as_of"]
-        outcome[index], doubts = _fold(contexts, records, models, run)
-        for i, reasons in zip(index.tolist(), doubts, strict=True):
+        outcome[index], why, doubts = _fold(contexts, records, models, run)
+        for i, reasons, suspects in zip(index.tolist(), why, doubts, strict=True):
             said[i] = reasons
+            if suspects:
+                suspect[i] = suspects
         if not in_place:
             put(work.contexts, slots, contexts)
             put(after, index, contexts)
     previous = _previous(work.slots, parts)
-    return Folded(after, outcome.tolist(), said, cold.tolist(), since, earlier, previous, single)
+    return Folded(after, outcome.tolist(), said, suspect, cold.tolist(), since, earlier, previous, single)
 
 
 def _fold(
     contexts: Contexts, records: Sequence[Record], models: Models | None, run: str
-) -> tuple[NDArray[np.uint8], list[list[Reason]]]:
-    """Fold one record into each context; the outcomes, and what of each event was not believed."""
+) -> tuple[NDArray[np.uint8], list[list[Reason]], list[list[Suspect]]]:
+    """Fold one record into each context: the outcomes; why something of each event is left out, and what."""
     topic = records[0].source.topic
     if topic == VITALS:
         rows = collate.vitals_rows(records)
@@ -105,15 +111,16 @@ def _fold(
         outcome = fold_vitals(contexts, rows.rows, collate.changes(records, run), recurrence)
         conflict = (rows.rows["quality"] & CONFLICT).tolist()
         reasons = [
-            collate.value_reasons(suspects, conflict=bool(c)) if suspects or c else []
-            for suspects, c in zip(rows.suspects, conflict, strict=True)
+            collate.value_reasons(doubts, conflict=bool(c)) if doubts or c else []
+            for doubts, c in zip(rows.suspects, conflict, strict=True)
         ]
+        suspects = rows.suspects
     else:
         if models is not None:
             adopt(contexts, models.vitals)  # so that the first note after a promotion has a risk
-        made, reasons = collate.entries(records)
+        made, reasons, suspects = collate.entries(records)
         outcome = fold_entries(contexts, _FIELD[topic], made, collate.changes(records, run))
-    return outcome, reasons
+    return outcome, reasons, suspects
 
 
 def rounds(slots: NDArray[np.intp]) -> list[NDArray[np.intp]]:

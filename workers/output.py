@@ -17,6 +17,7 @@ import numpy as np
 from models.clinical.actions import Catalogue
 from topics import headers as names
 from topics.catalogue import IMAGING, NOTES
+from topics.readings import Suspect
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
 from workers import body_columns as columns
@@ -53,12 +54,12 @@ _BODY: Final = template(
 )  # fmt: skip
 _INPUT: Final = {
     modality: template({"modality": modality} | dict.fromkeys(
-        ("event_id", "event_time", "age_s", "freshness", "quality", "ages_s", "aged_out"), SLOT
+        ("event_id", "event_time", "age_s", "freshness", "quality", "ages_s", "aged_out", "suspect"), SLOT
     ))
     for modality in MODALITIES
 }  # fmt: skip
 _ABSENT: Final = {
-    modality: shape % ("null", "null", "null", '"absent"', "[]", *_NO_AGES) for modality, shape in _INPUT.items()
+    modality: shape % ("null", "null", "null", '"absent"', "[]", *_NO_AGES, "[]") for modality, shape in _INPUT.items()
 }
 
 
@@ -89,6 +90,7 @@ class Verdict(NamedTuple):
         reasons: Flags; the decision may add to the list until the result is built.
         now_ms: When the body was built.
         control: What operators set that bears on this result.
+        suspect: What of the event was not believed.
     """
 
     recommendation_id: str
@@ -98,6 +100,7 @@ class Verdict(NamedTuple):
     alert: AlertOut
     now_ms: int
     control: dict[str, Any]
+    suspect: Sequence[Suspect] = ()
 
 
 class Result(NamedTuple):
@@ -172,7 +175,7 @@ class ResultBuilder:
             risks, _findings(encoded), scores, actions, withheld,
             self._alerts.text(verdict.alert, verdict.now_ms),
             shares, contributions, _spans(encoded, event.event_id), _heat_map(encoded),
-            *self._inputs(i, record, event_id),
+            *self._inputs(i, record, event_id, verdict.suspect),
             self._time(source.received_ms), self._time(verdict.now_ms),
             max(0, self._started_ms - source.received_ms), max(0, verdict.now_ms - self._started_ms),
             self._used(encoded, source.topic), self._control_offset, self._in_force(verdict.control),
@@ -192,7 +195,7 @@ class ResultBuilder:
             self._control = control, text(control)
         return self._control[1]
 
-    def _inputs(self, i: int, record: Record, event_id: str) -> list[str]:
+    def _inputs(self, i: int, record: Record, event_id: str, suspect: Sequence[Suspect]) -> list[str]:
         """What each modality gave; `event_id` as JSON."""
         made: list[str] = []
         present, age_h = self._present[i], self._age_h[i]
@@ -207,7 +210,7 @@ class ResultBuilder:
                 _INPUT[modality] % (
                     event_id if own else "null", self._since[3 * i + k] if here else "null",
                     self._age_s[3 * i + k], f'"{freshness}"', _quality(record.encoded) if own else "[]",
-                    *(self._ages[i] if k == 0 else _NO_AGES),
+                    *(self._ages[i] if k == 0 else _NO_AGES), _suspect(suspect) if own and suspect else "[]",
                 )
             )  # fmt: skip
         return made
@@ -291,6 +294,10 @@ def _heat_map(encoded: Encoded | None) -> str:
         return "null"
     rows, places = encoded.heat_map.shape
     return text({"rows": rows, "columns": places, "values": [round(v, 4) for v in encoded.heat_map.ravel().tolist()]})
+
+
+def _suspect(left_out: Sequence[Suspect]) -> str:
+    return text(list(dict.fromkeys(each.parameter for each in left_out)))
 
 
 def _quality(encoded: Encoded | None) -> str:

@@ -24,12 +24,12 @@ def spoil(network: Any, how: str) -> None:
     """Make `explain` and `step` fail on a marked row."""
 
     def failing(real: Any) -> Any:
-        def call(h: Any, values: Any, *more: Any) -> Any:
+        def call(h: Any, values: Any, *more: Any, **named: Any) -> Any:
             if (values[:, INDEX["etco2"]] == MARK).any():
                 if how == "raise":
                     raise RuntimeError("chaos")
                 time.sleep(3600)
-            return real(h, values, *more)
+            return real(h, values, *more, **named)
 
         return call
 

@@ -93,7 +93,7 @@ def test_reasons_are_named_once_each():
 
 class TestEntries:
     def test_take_over_what_the_encoder_found(self):
-        made, _ = entries(
+        made, _, _ = entries(
             [record(image(), encoded=encoded(1)), record(note(), encoded=without_embedding(Reason.MODEL_OFF))]
         )
         np.testing.assert_allclose(made["embedding"][0], encoded(1).embedding, atol=1e-2)
@@ -103,8 +103,9 @@ class TestEntries:
 
     def test_a_notes_flags_are_taken_over(self):
         stated = {"seizure": True, "syncope": False, "chest_pain": "perhaps"}
-        (made,), reasons = entries([record(note("p", 0, "t", flags=stated), encoded=encoded(1))])
+        (made,), reasons, (named,) = entries([record(note("p", 0, "t", flags=stated), encoded=encoded(1))])
         assert reasons == [[Reason.SUSPECT_VALUE]]
+        assert [each.parameter for each in named] == ["chest_pain"]
         assert made["flags_known"] == 1 << FLAGS.index("seizure") | 1 << FLAGS.index("syncope")
         assert made["flags_true"] == 1 << FLAGS.index("seizure")
 

@@ -163,6 +163,27 @@ class TestBody:
         assert Reason.SUSPECT_VALUE in body["reasons"]
         assert body["clinical_scores"]["news2"]["sub"]["pulse"] is None
 
+    @pytest.mark.parametrize(
+        ("more", "named"),
+        [
+            ({"values": WELL | {"pulse": 9999}}, ["pulse"]),
+            ({"oxygen": {"delivery": "room_air"}}, ["on_oxygen"]),
+            ({"oxygen": {"delivery": "room_air", "flow_l_min": 2, "fio2": 28}}, ["on_oxygen"]),
+            ({"observations": [{"code": "lactate", "value": 2, "unit": "furlong"}, {"code": "x", "value": 1}]},
+             ["lactate", "unrecognised"]),
+            ({"flags": {"dnacpr": "perhaps"}}, ["dnacpr"]),
+            ({}, []),
+        ],
+    )  # fmt: skip
+    def test_what_was_not_believed_is_named(self, more, named):
+        ward = Ward()
+        body = ward.body(vitals("patient-1", 0, **more))
+        RecommendationEvent.model_validate_json(json.dumps(body))
+        assert body["inputs"][0]["suspect"] == named
+        assert ward.body(vitals("patient-1", 5))["inputs"][0]["suspect"] == [], "it is of the event alone"
+        later = ward.body(note("patient-1", 10, flags={"dnacpr": 3}), encoded=encoded(1))["inputs"]
+        assert [each["suspect"] for each in later] == [[], ["dnacpr"], []]
+
     def test_a_missing_key_is_said(self):
         assert Reason.KEY_MISSING in Ward().body(vitals(), keyed=False)["reasons"]
 
