@@ -14,16 +14,17 @@ or `clear` mends that.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from topics.projections.communication_request import communication_request
 from topics.projections.detected_issue import detected_issue
@@ -100,15 +101,24 @@ class Poster:
             await asyncio.sleep(self._pause_s)
 
 
+def setting(name: str) -> str:
+    """The environment variable; ends the program in words where it is missing."""
+    return os.environ.get(name) or sys.exit(f"{name} is not set: see the first lines of the program")
+
+
 async def main() -> None:
     """Read, write, commit."""
+    servers, url = setting("KAFKA_BOOTSTRAP_SERVERS"), setting("FHIR_BASE_URL")
     consumer = AIOKafkaConsumer(
-        TOPIC, bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"], group_id="fhir-poster",
-        enable_auto_commit=False, auto_offset_reset="earliest",
-    )  # fmt: skip
+        TOPIC, bootstrap_servers=servers, group_id="fhir-poster", enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     systems = Systems(os.environ.get("PATIENT_SYSTEM"), os.environ.get("ENCOUNTER_SYSTEM"))
-    async with ClientSession() as session, consumer:
-        poster = Poster(session, os.environ["FHIR_BASE_URL"], systems)
+    async with ClientSession() as session, AsyncExitStack() as clients:
+        poster = Poster(session, url, systems)
+        clients.push_async_callback(consumer.stop)  # also where the start fails
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that is told in one line, below
+        await consumer.start()
+        logging.getLogger("aiokafka").setLevel(logging.ERROR)
         while True:
             for records in (await consumer.getmany(timeout_ms=1000)).values():
                 for record in records:
@@ -118,4 +128,11 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KafkaError as error:
+        sys.exit(f"Kafka: {type(error).__name__}. Is KAFKA_BOOTSTRAP_SERVERS right, and are Kafka and {TOPIC} there?")
+    except ClientResponseError as error:
+        sys.exit(f"the FHIR server refuses a resource (status {error.status}): nothing further was committed")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -20,6 +20,8 @@ from topics.feedback import FeedbackEvent
 
 pytestmark = pytest.mark.integration
 
+OTHER = "00000000-d84c-5dcd-8b44-ce5544271566"
+
 
 def fresh() -> dict[str, Any]:
     """The example, told now."""
@@ -86,3 +88,38 @@ async def test_a_loop_delivers_a_record_and_commits_it(broker, prefix, monkeypat
             answer = await reader.getone()
         assert answer.key == b"example-patient-17"
         assert FeedbackEvent.model_validate_json(answer.value).outcome == "acknowledged"
+
+
+async def test_the_pager_reads_its_backlog_before_it_pages(broker, prefix, monkeypatch):
+    topic = f"{prefix}patient.recommendations"
+    await create_topics(broker.bootstrap_servers, [topic, f"{prefix}patient.feedback"], partitions=1)
+    got: asyncio.Queue = asyncio.Queue()
+
+    async def handle(request: web.Request) -> web.Response:
+        await got.put((await request.json())["key"])
+        return web.Response()
+
+    told = fresh()
+    answered = told | {"alert": told["alert"] | {"state": "suppress", "answered_at": datetime.now(UTC).isoformat()}}
+    asked_once = {"alert_id": OTHER, "dedupe_key": "0" * 32, "escalation": told["alert"]["escalation"][:1]}
+    other = told | {"alert": told["alert"] | asked_once}
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    async with TestServer(app) as server, AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers) as producer:
+        for value in (told, answered, other):
+            headers = [("wardstream-alert-state", value["alert"]["state"].encode())]
+            await producer.send_and_wait(topic, json.dumps(value).encode(), headers=headers)
+        monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
+        monkeypatch.setenv("WEBHOOK_URL", str(server.make_url("/in")))
+        monkeypatch.setattr(PAGER, "TOPIC", topic)
+        running = asyncio.create_task(PAGER.main())
+        try:
+            async with asyncio.timeout(60):
+                assert await got.get() == OTHER
+            await asyncio.sleep(3)  # the loop polls each second and commits after it
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+    assert got.empty()
+    assert await committed(broker, topic, "pager") == 2  # the one that still waits

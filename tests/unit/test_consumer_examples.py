@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +29,9 @@ TOLD = datetime(2026, 3, 1, 7, 15, tzinfo=UTC)
 FIRST, SECOND = ("trigger", "critical care outreach"), ("escalate", "charge nurse")
 ANSWERED = {"state": "suppress", "answered_at": "2026-03-01T07:31:00Z", "ack_by": None, "escalation": []}
 BACK = published({"state": "suppress", "reason": "already_raised"})
+SNOOZED = "2026-03-01T08:00:00Z"
+NOWHERE = "127.0.0.1:1"  # a port that nobody listens at
+NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "WEBHOOK_URL", "FHIR_BASE_URL")
 THIRD = published()["alert"]["escalation"][2]["role"]
 PARTITION = TopicPartition("patient.recommendations", 0)
 
@@ -81,7 +87,9 @@ def record(value: dict[str, Any] | bytes, offset: int = 0) -> ConsumerRecord:
     return ConsumerRecord(*PARTITION, offset, 0, 0, None, raw, None, 0, len(raw), headers)
 
 
-class TestPager:
+class Paging:
+    """A pager against a fake webhook."""
+
     @asynccontextmanager
     async def pager(self, server: Server, clock: Clock | None = None, written: list[FeedbackEvent] | None = None):
         async def answer(event: FeedbackEvent) -> None:
@@ -98,6 +106,8 @@ class TestPager:
             await pager.tick()
         return [(body["event"], body["role"]) for *_, body in server.got]
 
+
+class TestPager(Paging):
     async def sent(self, *events: dict[str, Any], now: datetime = NOON) -> list[tuple[str, int]]:
         server = Server()
         async with self.pager(server, Clock(now)) as pager:
@@ -289,7 +299,7 @@ class TestPager:
             await pager.take(record(published(), 5))
             await pager.take(record(published({**ANSWERED, "alert_id": "another"}), 6))
             assert (len(pager.waiting), len(pager.answered)) == (1, 1)
-            pager.keep([TopicPartition("patient.recommendations", 1)])
+            await pager.on_partitions_assigned([TopicPartition("patient.recommendations", 1)])
             assert pager.waiting == pager.answered == {}
 
     async def test_tries_again_until_the_webhook_takes_it(self):
@@ -307,6 +317,124 @@ class TestPager:
         async with self.pager(Server()) as pager:
             await pager.take(record(b'{"patient_id": "secret"}', 9))
         assert capsys.readouterr().err == "not a recommendation: partition 0 offset 9\n"
+
+
+class TestPagerWithABacklog(Paging):
+    """What its partitions hold when it starts is read first; only then are people paged."""
+
+    async def caught_up(self, server: Server, clock: Clock, *values: dict[str, Any]) -> list[tuple[str, str | None]]:
+        """Who is asked by the backlog, the moment after it has been read."""
+        async with self.late(server, clock, *values):
+            return [(body["event"], body["role"]) for *_, body in server.got]
+
+    @asynccontextmanager
+    async def late(self, server: Server, clock: Clock, *values: dict[str, Any]):
+        async with self.pager(server, clock) as pager:
+            await pager.on_partitions_assigned([PARTITION])
+            for offset, value in enumerate(values):
+                await pager.take(record(value, offset))
+                await pager.tick()
+            assert [body["event"] for *_, body in server.got if body["event"] != "resolve"] == []
+            await pager.catch_up(PARTITION)
+            await pager.tick()
+            yield pager
+
+    @pytest.mark.parametrize("until", [None, "2026-03-01T08:30:00Z"])
+    async def test_an_alert_that_was_answered_further_on_pages_nobody(self, until):
+        server, clock = Server(), Clock(TOLD + timedelta(minutes=40))
+        answered = published({**ANSWERED, "snoozed_until": until})
+        assert await self.caught_up(server, clock, published(), answered, answered) == []
+
+    async def test_a_snooze_of_the_backlog_asks_again_when_it_is_over(self):
+        server, clock = Server(), Clock(TOLD + timedelta(minutes=12))
+        async with self.late(server, clock, published(), published({**ANSWERED, "snoozed_until": SNOOZED})) as pager:
+            assert pager.done({PARTITION: 2}) == {PARTITION: 0}
+            assert await self.asked(server, clock, pager, 44, 45) == [("escalate", FIRST[1])]
+
+    async def test_an_alert_that_was_cleared_further_on_is_only_taken_back(self):
+        clock = Clock(TOLD + timedelta(minutes=40))
+        assert await self.caught_up(Server(), clock, published(), cleared()) == [("resolve", None)]
+
+    async def test_what_still_stands_is_paged_once_as_it_stands_now_with_everybody_whose_time_has_come(self):
+        worse = published({"state": "update", "revision": 2})
+        same = published({"state": "suppress", "revision": 2})
+        clock = Clock(TOLD + timedelta(minutes=20))
+        assert await self.caught_up(Server(), clock, published(), worse, same, same) == [FIRST, SECOND]
+
+    async def test_an_answer_taken_back_in_the_backlog_pages(self):
+        clock = Clock(TOLD + timedelta(minutes=12))
+        assert await self.caught_up(Server(), clock, published(), published({**ANSWERED}), BACK) == [FIRST]
+
+    async def test_an_answer_of_the_backlog_that_is_taken_back_later_asks_again(self):
+        server, clock = Server(), Clock(TOLD + timedelta(minutes=12))
+        async with self.late(server, clock, published(), published({**ANSWERED})) as pager:
+            await pager.take(record(BACK, 2))
+            assert await self.asked(server, clock, pager, 13, 15) == [("escalate", FIRST[1]), SECOND]
+
+    async def test_an_alert_that_has_expired_or_is_stale_pages_nobody(self):
+        late = Clock(NOON + timedelta(hours=9))
+        assert await self.caught_up(Server(), late, published()) == []
+        assert await self.caught_up(Server(), Clock(), published({"stale": True})) == []
+
+    async def test_an_alert_whose_end_has_moved_on_is_paged(self):
+        clock = Clock(TOLD + timedelta(minutes=12))
+        moved = published({"state": "suppress", "expires_at": "2026-03-01T15:20:00Z"})
+        assert await self.caught_up(Server(), clock, published({"expires_at": "2026-03-01T07:20:00Z"}), moved) == [
+            FIRST
+        ]
+
+    async def test_of_two_alerts_with_one_dedupe_key_the_newer_is_paged(self):
+        server, newer = Server(), "0" * 8 + ALERT_ID[8:]
+        await self.caught_up(server, Clock(), published(), published({"alert_id": newer}))
+        assert [body["key"] for *_, body in server.got] == [newer]
+
+    async def test_read_again_when_the_group_shares_out_anew_nobody_is_paged_twice(self):
+        server, clock = Server(), Clock()
+        answered = published({**ANSWERED, "alert_id": "another", "dedupe_key": "another"})
+        told = published({"alert_id": "another", "dedupe_key": "another"})
+        async with self.late(server, clock, published(), told, answered) as pager:
+            await pager.on_partitions_assigned([PARTITION])
+            for offset, value in enumerate([published(), told, answered]):
+                await pager.take(record(value, offset))
+            await pager.catch_up(PARTITION)
+            assert await self.asked(server, clock, pager, 2, 15) == [FIRST, SECOND]
+
+    async def test_a_partition_that_is_read_live_is_not_held_up_by_one_that_is_behind(self):
+        server, other = Server(), TopicPartition("patient.recommendations", 1)
+        async with self.pager(server) as pager:
+            await pager.on_partitions_assigned([PARTITION, other])
+            await pager.catch_up(PARTITION)
+            await pager.take(record(published()))
+        assert [body["event"] for *_, body in server.got] == ["trigger"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("pager_webhook", {}, "KAFKA_BOOTSTRAP_SERVERS is not set"),
+        ("pager_webhook", {"KAFKA_BOOTSTRAP_SERVERS": NOWHERE}, "WEBHOOK_URL is not set"),
+        (
+            "pager_webhook",
+            {"KAFKA_BOOTSTRAP_SERVERS": NOWHERE, "WEBHOOK_URL": "http://x"},
+            "Kafka: KafkaConnectionError",
+        ),
+        ("fhir_poster", {"KAFKA_BOOTSTRAP_SERVERS": NOWHERE}, "FHIR_BASE_URL is not set"),
+        (
+            "fhir_poster",
+            {"KAFKA_BOOTSTRAP_SERVERS": NOWHERE, "FHIR_BASE_URL": "http://x"},
+            "Kafka: KafkaConnectionError",
+        ),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(name, given, said):
+    inherited = {key: value for key, value in os.environ.items() if key not in NEEDED}
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py"], env={**inherited, "PYTHONPATH": str(EXAMPLES.parents[1]), **given},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(said)
+    assert done.returncode == 1
 
 
 class TestPoster:
