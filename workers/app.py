@@ -352,6 +352,7 @@ def run(settings: Settings, *, bundle: Bundle | None = None) -> int:
         Web(settings.web_host, settings.web_port, runner.metrics.registry, runner.ready, runner.alive, runner.shadow)
     )
     worker = faust.Worker(app, loop=loop, redirect_stdouts=False, override_logging=False, quiet=True, loglevel=None)
+    worker.spinner = None  # at the end of the start it writes escapes to stdout, also where that is no terminal
     try:
         worker.execute_from_commandline()
     except SystemExit as end:

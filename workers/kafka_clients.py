@@ -1,13 +1,13 @@
 """Settings become arguments of aiokafka's clients: the one place that knows how we reach and trust a broker.
 
-Decides connection, security, timeouts and delivery guarantees of every producer, consumer and admin client. Opens
-nothing: each function returns keyword arguments, and the caller owns the client that it builds from them.
+Decides connection, security, timeouts and delivery guarantees of every producer, consumer and admin client. Builds
+none: the functions return keyword arguments, and the caller owns the client that it builds from them.
 """
 
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.helpers import create_ssl_context
@@ -16,6 +16,18 @@ from workers.settings import Settings
 
 _MAX_POLL_INTERVAL_MS = 1_000_000_000
 """A consumer that leaves the group for slowness never comes back; our own watchdog ends a stalled worker instead."""
+
+
+class Client(Protocol):
+    """A producer or consumer of aiokafka."""
+
+    async def start(self) -> None:
+        """Connect."""
+        ...
+
+    async def stop(self) -> None:
+        """Disconnect, also where the start failed."""
+        ...
 
 
 class KafkaSettingsError(ValueError):
@@ -64,6 +76,19 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
             f"the PEM files in WARDSTREAM_KAFKA_SSL_CAFILE, _CERTFILE or _KEYFILE cannot be used: {error}"
         ) from error
     return context
+
+
+async def start(client: Client) -> None:
+    """Start a client; one that cannot be started is stopped, or it would hold its sockets and complain when it goes.
+
+    Raises:
+        KafkaError: It cannot be started.
+    """
+    try:
+        await client.start()
+    except BaseException:  # a cancelled start too
+        await client.stop()
+        raise
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:

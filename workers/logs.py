@@ -2,6 +2,8 @@
 
 Exceptions are rendered as type and code places, never with their message or locals: a message may quote a record, and
 no patient data enters the logs. Our own events carry the fields they are given, and those are chosen with that in mind.
+For the same reason libraries' messages appear without their arguments; but those of the Kafka client are about hosts,
+groups and topics, and useless without.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -17,6 +20,9 @@ import structlog
 from workers.settings import Settings
 
 _QUIET = {"aiokafka": logging.ERROR, "faust": logging.WARNING, "mode": logging.WARNING, "asyncio": logging.ERROR}
+
+
+_WITH_ARGUMENTS = "aiokafka"
 
 
 def configure(settings: Settings) -> None:
@@ -45,6 +51,8 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_library_event, *shared],
+            use_get_message=False,
+            pass_foreign_args=True,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -69,10 +77,20 @@ def _exception_places(_logger: Any, _name: str, event: MutableMapping[str, Any])
 
 
 def _library_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A library's message: its template without the arguments, which may hold anything."""
-    record = event.get("_record")
+    """A library's message: its template; with the arguments only where they cannot hold what a record said."""
+    record, arguments = event.get("_record"), event.pop("positional_args", None)
     if record is not None:
         message = record.msg
         event["event"] = type(message).__name__ if isinstance(message, BaseException) else str(message)
         event["logger"] = record.name
+        if record.name.partition(".")[0] == _WITH_ARGUMENTS and isinstance(arguments, tuple):
+            with suppress(TypeError, ValueError):  # the template wants something else: it stays as it is
+                event["event"] %= tuple(_argument(each) for each in arguments)
     return event
+
+
+def _argument(value: Any) -> str | int | float:
+    """Words and numbers as they are, an exception or any other thing by its type."""
+    if isinstance(value, str | int | float):
+        return value
+    return value.__name__ if isinstance(value, type) else type(value).__name__

@@ -29,6 +29,8 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from workers import kafka_clients
+
 log = structlog.get_logger(__name__)
 
 _WAITABLE = (NotEnoughReplicasError, NotEnoughReplicasAfterAppendError, RequestTimedOutError, KafkaTimeoutError)
@@ -93,9 +95,10 @@ class Publisher:
         self._replacing = asyncio.Lock()
 
     async def start(self) -> None:
-        """Connect."""
-        self._producer = self._make_producer()
-        await self._producer.start()
+        """Connect; may be called again where it fails."""
+        fresh = self._make_producer()
+        await kafka_clients.start(fresh)
+        self._producer = fresh
 
     @property
     def working(self) -> bool:
@@ -187,7 +190,7 @@ class Publisher:
             if self._producer is not spoilt:
                 return
             fresh = self._make_producer()
-            await fresh.start()
+            await kafka_clients.start(fresh)
             self._producer = fresh
             log.warning("producer_replaced")
         if spoilt is not None:

@@ -96,6 +96,18 @@ class TestLibraries:
         assert "topic %s has %s" in text
         assert SECRET not in text
 
+    def test_those_of_the_kafka_client_are_kept_but_for_the_text_of_exceptions(self, said):
+        logger = logging.getLogger("aiokafka.client")
+        logger.error('Unable connect to "%s:%s": %s', "127.0.0.1", 9092, ConnectionRefusedError(SECRET))
+        logger.error("Group Coordinator Request failed: %s", ValueError)
+        logger.error("Unable to read %d of %s", {"a": SECRET}, [SECRET])
+        text = said().replace('\\"', '"')
+        assert 'Unable connect to "127.0.0.1:9092": ConnectionRefusedError' in text
+        assert "Group Coordinator Request failed: ValueError" in text
+        assert "Unable to read %d of %s" in text
+        assert "positional_args" not in text
+        assert SECRET not in text
+
     def test_chatty_libraries_are_quiet(self, said):
         logging.getLogger("aiokafka.consumer").warning("noise")
         logging.getLogger("faust").info("noise")

@@ -48,6 +48,25 @@ async def publisher(producer: FakeProducer) -> tuple[Publisher, list[str]]:
     return made, retries
 
 
+class Unreachable(FakeProducer):
+    async def start(self) -> None:
+        raise KafkaConnectionError("nobody there")
+
+
+class TestStart:
+    async def test_a_producer_that_cannot_be_started_is_stopped_and_another_tried(self):
+        producers = [Unreachable(), FakeProducer()]
+        left = list(producers)
+        made = Publisher(lambda: left.pop(0), lambda _: None)
+        with pytest.raises(KafkaConnectionError):
+            await made.start()
+        assert producers[0].stopped
+        assert not made.working
+        await made.start()
+        assert made.working
+        assert not producers[1].stopped
+
+
 class TestOrder:
     async def test_items_go_out_in_order_to_the_partition_of_their_input(self):
         producer = FakeProducer(partitions=4)
