@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HOURS: Final = 36.0
 COURSES: Final = ("sepsis", "respiratory", "stable", "recovering", "post_op", "copd")
 """The first beds: one of each, so that the shortest demonstration shows them all."""
+ATTACH: Final = "to work on this stage from another shell while it runs (the key is random and for this run only):"
 
 
 def demo(
@@ -47,6 +48,8 @@ def demo(
     Example:  wardstream demo
 
     Longer:   wardstream demo --forever --patients 60
+
+    It prints its addresses as export lines: a stack to try `wardstream tail`, `control` and `answer` on.
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
     # A stop by `kill` or a closing terminal takes the same way out as Ctrl-C.
@@ -68,7 +71,7 @@ def _perform(
     """Set the stage, play, and clear it. The show is put into `shows` as soon as it begins."""
     from workers.cli.topics import apply_topics
     from workers.demo.show import Show
-    from workers.demo.stage import WorkerProcess, demo_settings, stage_settings
+    from workers.demo.stage import WorkerProcess, demo_settings, exports, stage_settings
     from workers.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis
 
     with ExitStack() as stack:
@@ -88,6 +91,7 @@ def _perform(
             except EmbeddedError:
                 err.print(worker.last_lines(), markup=False)
                 raise
+        out.print(f"{ATTACH}\n{exports(settings)}", soft_wrap=True, markup=False)
         show = Show(settings, worker, records, pace, limit_s, out)
         shows.append(show)
         try:

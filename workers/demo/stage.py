@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 import workers
 from workers.embedded import EmbeddedBroker, EmbeddedRedis, ServerProcess, free_port
 from workers.settings import Settings
 
 LAST_LINES: Final = 15
+TO_ATTACH: Final = (
+    "kafka_bootstrap_servers", "kafka_security_protocol", "kafka_idempotent_producer", "topic_prefix", "redis_url",
+    "identity_key", "web_host", "web_port",
+)  # fmt: skip
+"""Settings that another process needs to work on this stage."""
 _START_TIMEOUT_S: Final = 180.0  # the first import of torch on a slow disk takes most of a minute
 
 
@@ -83,6 +91,21 @@ class WorkerProcess(ServerProcess):
             return "(it wrote nothing)"
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join(lines[-LAST_LINES:]) or "(it wrote nothing)"
+
+
+def exports(settings: Settings) -> str:
+    """Lines for a shell in which other commands are to work on the stage.
+
+    They hold the identity key in clear: it is drawn for each demonstration, and stands for made patients only.
+    """
+    lines = []
+    for name in TO_ATTACH:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if isinstance(value, bool):
+            text = text.lower()
+        lines.append(f"export WARDSTREAM_{name.upper()}={shlex.quote(text)}")
+    return "\n".join(lines)
 
 
 def demo_settings(changes: Mapping[str, Any]) -> Settings:
