@@ -68,7 +68,7 @@ class Waiting(NamedTuple):
     told: bool = True
 
 
-class Pager(ConsumerRebalanceListener):
+class Pager(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """What is to be sent, and when.
 
     Attributes:
@@ -91,26 +91,27 @@ class Pager(ConsumerRebalanceListener):
         event = recommendation(record)
         if event is None or event.alert.alert_id is None:
             return
-        alert, known = event.alert, self.waiting.get(event.alert.alert_id)
+        alert, alert_id = event.alert, event.alert.alert_id
+        known = self.waiting.get(alert_id)
         if known is not None and known.event.alert.revision > alert.revision:
             return
         partition = TopicPartition(record.topic, record.partition)
         read = Waiting(partition, record.offset, event, steps(event), told=partition not in self.behind)
         if alert.state == "suppress":
-            self._note(alert.alert_id, known, read)
+            self._note(alert_id, known, read)
             return
-        before = known or self.answered.get(alert.alert_id)
+        before = known or self.answered.get(alert_id)
         if before is not None and alert.state != "clear" and before.event.alert.revision >= alert.revision:
             return  # a repeat
-        self.answered.pop(alert.alert_id, None)
+        self.answered.pop(alert_id, None)
         if alert.state == "clear":
-            self.waiting.pop(alert.alert_id, None)
+            self.waiting.pop(alert_id, None)
             await self._send("resolve", event, None)
         elif not read.told or self._pages(event):
             same = [key for key, each in self.waiting.items() if each.event.alert.dedupe_key == alert.dedupe_key]
             for key in same:  # it takes the place of an earlier alert of the same patient and action
                 del self.waiting[key]
-            self.waiting[alert.alert_id] = read
+            self.waiting[alert_id] = read
             if read.told:
                 await self._send("trigger", event, asked(read))
 
