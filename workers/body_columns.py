@@ -11,6 +11,7 @@ from models.clinical.news2 import RISK_BANDS, SUB_SCORES, risk_band
 from models.clinical.truth import FALSE, TRUE, UNKNOWN
 from models.clinical.variables import READINGS
 from models.columns import COLUMNS, INDEX
+from models.recommend.ranker import PARTS
 from workers.action_texts import ActionTexts
 from workers.context import NEVER, Contexts
 from workers.holds import Kind
@@ -109,15 +110,12 @@ def recommendations(found: Assessment, texts: ActionTexts) -> list[str]:
     patient, place = np.nonzero(listed)
     action = ranking.order[listed].astype(np.intp)
     which = (2 * action + (found.evaluation.blocked[patient, action] == UNKNOWN)).tolist()
-    score, floor, parts = (
-        numbers(ranking.score[listed]),
-        numbers(ranking.floor[listed]),
-        iter(numbers(ranking.parts[listed])),
-    )
+    score, floor = numbers(ranking.score[listed]), numbers(ranking.floor[listed])
+    parts = iter(numbers(ranking.parts[listed]))
     entries = [
         texts.listed[kind] % (rank, total, rule, content, others, risk, apart, required)
         for kind, rank, total, (rule, content, others, risk, apart), required in zip(
-            which, (place + 1).tolist(), score, zip(*[parts] * 5, strict=True), floor, strict=True
+            which, (place + 1).tolist(), score, zip(*[parts] * len(PARTS), strict=True), floor, strict=True
         )
     ]
     return lists(entries, listed.sum(axis=1).tolist())

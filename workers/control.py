@@ -32,6 +32,10 @@ snapshot of its next batch. The reader's poll returns as soon as there is a reco
 WARDSTREAM_KAFKA_FETCH_WAIT_MS (1 s at most) and what the event loop is busy with; a read that failed is repeated after
 0.5 s."""
 
+PROMOTED_WITHIN_S: Final = 10.0
+"""Promise: from the broker's acknowledgement of a control record that names a version, which lies whole in the models
+folder of the worker, until the worker's batches use it: the bound of control, and what loading takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.clinical.actions import Catalogue
 from topics import headers as names
-from topics.catalogue import IMAGING, NOTES
+from topics.catalogue import IMAGING, NOTES, VITALS
 from topics.readings import Suspect
 from topics.reasons import Reason
 from topics.recommendation import RECOMMENDATION_SCHEMA_VERSION
@@ -31,7 +31,7 @@ from workers.moments import utc
 from workers.records import Encoded, Record
 
 MODALITIES: Final = ("vitals", "notes", "imaging")
-_TOPIC: Final = {modality: f"patient.{modality}" for modality in MODALITIES}
+_TOPIC: Final = dict(zip(MODALITIES, (VITALS, NOTES, IMAGING), strict=True))
 _ENCODER: Final = {NOTES: "notes", IMAGING: "imaging"}
 _QUALITY: Final = ((FOREIGN, "out_of_distribution"), (UNREADABLE, "unreadable"))
 _NO_AGES: Final[columns.Ages] = ("{}", "[]")

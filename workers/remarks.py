@@ -21,11 +21,6 @@ INDETERMINATE: Final = frozenset({Reason.MODEL_FAILED, Reason.MODEL_SKIPPED, Rea
     Reason.IMAGE_FORBIDDEN, Reason.IMAGE_HASH_MISMATCH})  # fmt: skip
 """Reasons that leave a result without the answer that its reader would expect."""
 
-# An enum's member costs a call to look up (Python 3.11), which tells where it is done for every record.
-_KEY_MISSING: Final = Reason.KEY_MISSING
-_UNKNOWN_FIELDS: Final = Reason.UNKNOWN_FIELDS
-_REDIS_UNAVAILABLE: Final = Reason.REDIS_UNAVAILABLE
-_COLD_CONTEXT: Final = Reason.COLD_CONTEXT
 _OF_OUTCOME: Final = {int(Outcome.TOO_LATE): (Reason.TOO_LATE,), int(Outcome.SUPERSEDED): (Reason.SUPERSEDED,)}
 
 _DEGRADED: Final = frozenset(
@@ -51,15 +46,14 @@ def reasons(
     for i, record in enumerate(work.records):
         flags = [*always, *folded.said[i], *notable[i]]
         if record.source.key is None:
-            flags.append(_KEY_MISSING)
+            flags.append(Reason.KEY_MISSING)
         if record.unknown_fields:
-            flags.append(_UNKNOWN_FIELDS)
-        if folded.outcome[i]:
-            flags += _OF_OUTCOME.get(folded.outcome[i], ())
+            flags.append(Reason.UNKNOWN_FIELDS)
+        flags += _OF_OUTCOME.get(folded.outcome[i], ())
         if away[i]:
-            flags.append(_REDIS_UNAVAILABLE)
+            flags.append(Reason.REDIS_UNAVAILABLE)
         if folded.cold[i]:
-            flags.append(_COLD_CONTEXT)
+            flags.append(Reason.COLD_CONTEXT)
         made.append(list(dict.fromkeys(flags)))  # a film and the vitals may be foreign both
     return made
 

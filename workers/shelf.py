@@ -27,10 +27,6 @@ from workers.standing import Named, Standing, wanted
 
 log = structlog.get_logger(__name__)
 
-PROMOTED_WITHIN_S: Final = 10.0
-"""Promise: from the broker's acknowledgement of a control record that names a version, which lies whole in the models
-folder of the worker, until the worker's batches use it: the bound of control, and what loading takes."""
-
 
 class Shelf:
     """The suites of models of one worker; see `workers.arms.Suites`.

@@ -19,7 +19,7 @@ from tests.e2e.load import VITALS, Planned, hours_ago
 from tests.integration.test_cli_tools import wardstream
 from tests.servers import Broker, EmbeddedRedis
 from tests.unit.workers.versions import another
-from workers.shelf import PROMOTED_WITHIN_S
+from workers.control import PROMOTED_WITHIN_S
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

@@ -10,9 +10,8 @@ Decides the status, by R4's definitions of it:
 - `revoked`, ended before that: it has cleared, and nobody had answered.
 
 The last three page nobody, so they are given for a stale alert too. Nothing for `none`, for a stale `raise` or
-`update`, nor for any other `suppress`: there is no news. wardstream
-does not come back when the time is over: who serves the request watches its period, `alert.ack_by` and
-`alert.expires_at`.
+`update`, nor for any other `suppress`: there is no news. wardstream does not come back when the time is over: who
+serves the request watches its period, `alert.ack_by` and `alert.expires_at`.
 
 Upsert: PUT [base]/CommunicationRequest?identifier=urn:wardstream:alert|<alert_id>
 """

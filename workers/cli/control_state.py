@@ -10,13 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from topics.control_settings import KillSwitch, ModelSwitch, Mute, RulesOnly, Setting
-from workers.control import EFFECTIVE_WITHIN_S
+from workers.control import EFFECTIVE_WITHIN_S, PROMOTED_WITHIN_S
 from workers.control_record import Change, read_change
 from workers.settings import Settings
 
 TIME: Final = "%Y-%m-%d %H:%M:%S"
-LOADED_WITHIN_S: Final = 10.0
-"""`workers.shelf.PROMOTED_WITHIN_S`, said here because that module loads the models' library."""
 
 
 class State(NamedTuple):
@@ -98,7 +96,7 @@ def in_force(offset: int, setting: Setting | None = None) -> str:
     )
     if not isinstance(setting, ModelSwitch) or not (setting.to_use or setting.for_some or setting.along):
         return f"In force {within}, from its next batch on. {proof}"
-    parts = [f"Read {within}. {proof}", f"A version that a worker has is in use within {LOADED_WITHIN_S:g} s."]
+    parts = [f"Read {within}. {proof}", f"A version that a worker has is in use within {PROMOTED_WITHIN_S:g} s."]
     if setting.to_use or setting.for_some:
         some = "" if setting.to_use else " of the canary's patients"
         parts.append(

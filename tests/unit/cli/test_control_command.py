@@ -22,10 +22,10 @@ from workers.cli.app import app
 from workers.cli.control_write import ALERTED, Signature, check_versions, made, notes, signed, taken_back, ward
 from workers.cli.errors import UserError
 from workers.cli.moments import ago, moment, span
+from workers.control import PROMOTED_WITHIN_S
 from workers.control_record import read_change
 from workers.identity import Identity
 from workers.settings import DEVELOPMENT_KEY
-from workers.shelf import PROMOTED_WITHIN_S
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
